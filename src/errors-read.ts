@@ -46,7 +46,7 @@ export function propertyOf(value: unknown, key: PropertyKey): unknown {
   return isObject(value) ? safely(() => Reflect.get(value, key) as unknown, undefined) : undefined
 }
 
-/** Whether the value is an error. Also recognises errors of another realm (`vm`, Jest), even with a changed prototype. */
+/** Whether the value is an error. Also recognises errors from another realm (`vm`, Jest), even with a changed prototype. */
 export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || safely(() => value instanceof Error, false)
 }

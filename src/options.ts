@@ -102,7 +102,7 @@ function unknownOption(name: string, known: readonly string[], prefix: string): 
 /** Returns the known name that is most similar to a misspelt one. Ignores upper and lower case, `_` and `-`. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const plain = plainName(name)
-  // A longer name is no typing mistake, and comparing it would take too long.
+  // A longer name is not a typing mistake, and comparing it would take too long.
   if (plain.length > 64) return undefined
   const ranked = known
     .map((candidate) => ({ candidate, edits: distance(plain, plainName(candidate)) }))

@@ -33,7 +33,7 @@ export function startThread(name: string, base: string, options: WorkerOptions):
     if (propertyOf(error, 'code') !== 'ERR_ACCESS_DENIED') throw error
     throw new PikoError(
       'USAGE',
-      'this process may not start threads, which Piko needs for its heartbeat: start node with --allow-worker in addition to --permission',
+      'this process is not allowed to start threads, which Piko needs for its heartbeat: start node with --allow-worker in addition to --permission',
       { cause: error },
     )
   }

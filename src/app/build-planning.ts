@@ -14,7 +14,7 @@ import type { Agenda, PlanScope } from '../store/jobs/plan.ts'
 import type { Execution } from './build-execution.ts'
 import type { NodeParts } from './node-parts.ts'
 
-/** The parts of a node that work only while it leads. */
+/** The parts of a node that work only while it is the leader. */
 export interface Planning {
   readonly leader: Leader
   readonly backfills: BackfillDriver

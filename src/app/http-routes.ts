@@ -101,7 +101,7 @@ export class HttpRoutes {
     return this
   }
 
-  /** Everything that the user has added. */
+  /** The routes, middlewares and plugins that the user has added. */
   get additions(): HttpAdditions {
     return { routes: this.#routes, middlewares: this.#middlewares, plugins: this.#plugins }
   }

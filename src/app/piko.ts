@@ -520,7 +520,7 @@ export class Piko implements Nouns {
   }
 
   /**
-   * Whether this node leads, and its epoch. The epoch grows with each change of leader. `changed()` resolves when either of the two
+   * Whether this node is the leader, and its epoch. The epoch grows with each change of leader. `changed()` resolves when either of the two
    * changes. A node stops leading before its lease ends.
    */
   get leader(): Pick<Leader, 'isLeader' | 'epoch' | 'changed'> {

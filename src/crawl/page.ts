@@ -19,7 +19,7 @@ export interface Page {
   /**
    * Parses the body as JSON, and checks it against a schema if one is given.
    *
-   * @throws CrawlError of class `parse` if the body is not JSON or does not fit the schema
+   * @throws CrawlError of class `parse` if the body is not JSON or does not match the schema
    */
   json(): unknown
   json<S extends ZodType>(schema: S): output<S>

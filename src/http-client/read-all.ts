@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 
-/** The error of a body that is larger than its limit. */
+/** The error for a body that is larger than its limit. */
 export class TooLarge extends Error {}
 
 /**

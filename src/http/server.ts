@@ -120,7 +120,7 @@ function reasonOf(code: string, error: unknown): string {
     case 'EADDRINUSE':
       return 'the port is in use; set [http] port (PIKO_HTTP__PORT) to a free one, or 0 for any'
     case 'EACCES':
-      return 'this user may not open the port; set [http] port (PIKO_HTTP__PORT) to one above 1023'
+      return 'this user is not allowed to open the port; set [http] port (PIKO_HTTP__PORT) to one above 1023'
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

@@ -210,7 +210,7 @@ function opaqueKind(value: object): string | undefined {
   return undefined
 }
 
-/** Whether the value is a plain object, even one of another realm. */
+/** Whether the value is a plain object, even one from another realm. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null

@@ -32,7 +32,7 @@ const CHECKS = {
   smtp: (value: unknown) =>
     typeof value === 'string' && /^smtps?:\/\/\S+$/i.test(value)
       ? undefined
-      : 'is no address of a mail server; expected one such as "smtps://user:password@mail.example.com"',
+      : 'is not the address of a mail server; expected one such as "smtps://user:password@mail.example.com"',
   from: aText,
   to: expecting('an address, or a list of some', (value) =>
     isList(value) ? value.length > 0 && value.every(isText) : isText(value),

@@ -29,7 +29,7 @@ export const aName = expecting(
 export const anAddress: OptionCheck = (value) =>
   typeof value === 'string' && URL.canParse(value) && /^https?:/i.test(value)
     ? undefined
-    : `is ${typeof value === 'string' ? 'no address' : describe(value)}; expected one such as "https://example.com/hook"`
+    : `is ${typeof value === 'string' ? 'not a web address' : describe(value)}; expected one such as "https://example.com/hook"`
 
 export const NOTIFIER_CHECKS: OptionChecks<NotifierOptions> = {
   name: aName,

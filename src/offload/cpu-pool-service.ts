@@ -4,7 +4,7 @@ import { PikoError } from '../errors.ts'
 import type { StopReason } from '../service/lifecycle-parts.ts'
 import { Service } from '../service/service.ts'
 
-/** How long a stop waits for calls that belong to no run. */
+/** How long a stop waits for calls that do not belong to a run. */
 const LATE_CALLS_MS = 1_000
 
 /** The worker threads of `offload` as a service. If the service crashes, no pool is closed, so the calls continue. */

@@ -91,7 +91,7 @@ function baseOf(error: Error): string {
   if (error instanceof AggregateError) return 'AggregateError'
   if (error instanceof DOMException) return 'DOMException'
   const known = Object.entries(BASES).find(([, base]) => error instanceof base)?.[0]
-  // An error of another realm is not an instance of these classes, so it is recognised by its name.
+  // An error from another realm is not an instance of these classes, so it is recognised by its name.
   const name = propertyOf(error, 'name')
   return known ?? (name === 'AggregateError' || (typeof name === 'string' && name in BASES) ? name : 'Error')
 }

@@ -42,7 +42,7 @@ export type WhyUnsendable<T, Path extends string, Depth extends number = 5> =
             : T extends symbol
               ? `${Path} is a symbol`
               : T extends Uncopied
-                ? `${Path} is no plain data`
+                ? `${Path} is not plain data`
                 : T extends ReadonlyMap<infer K, infer V>
                   ? WhyUnsendable<K | V, `${Path}.get()`, Depths[Depth]>
                   : T extends ReadonlySet<infer V>

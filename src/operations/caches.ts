@@ -61,7 +61,7 @@ export class Caches extends Callable {
 
   /**
    * Deletes the entries of a cache in the database and in this process. Other processes may still return their own entries until the `ttl`
-   * of their `l1` is over.
+   * of their `l1` has expired.
    *
    * @returns how many were deleted
    */

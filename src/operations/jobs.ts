@@ -64,7 +64,7 @@ export class Jobs {
 
   /**
    * Returns a page of jobs with what an operator wants to see first: the last runs, the queue, the failures of the last 24 hours, and how
-   * far the windows have come. Counts up to 1,000 for each job, and takes a few statements for the page, however long the history is.
+   * far the windows have progressed. Counts up to 1,000 for each job, and takes a few statements for the page, however long the history is.
    *
    * @param filter.limit default 100
    * @example

@@ -34,7 +34,7 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
 
 /** Which node plans ticks and windows. */
 export interface LeaderStatus {
-  /** The id of the node that leads; undefined if no node leads now. */
+  /** The id of the leader; undefined if there is none now. */
   readonly nodeId: string | undefined
   readonly host: string | undefined
   /** The epoch of the leader. It increases with each change of leader; 0 before the first. */
@@ -109,7 +109,7 @@ export class Nodes {
   }
 
   /**
-   * Returns which node leads: it plans ticks and windows.
+   * Returns which node is the leader: it plans ticks and windows.
    *
    * @throws PikoError `ROW_BROKEN`
    */

@@ -73,7 +73,7 @@ export class Notify {
   }
 
   /**
-   * Lists messages to hooks and notifiers, newest first. Each is sent, waiting, or has finally failed.
+   * Lists messages to hooks and notifiers, newest first. Each has been sent, is waiting, or has failed permanently.
    *
    * @throws PikoError `USAGE`
    */

@@ -11,8 +11,8 @@ export class Resources {
   }
 
   /**
-   * Lists the resources of every live node, with their size, the slots that runs hold, and the runs that wait. The figures of this node are
-   * current; those of other nodes may be a few seconds old.
+   * Lists the resources of every live node, with their size, the slots that runs hold, and the runs that are waiting. The figures of this
+   * node are current; those of other nodes may be a few seconds old.
    */
   async list(): Promise<ResourceStatus[]> {
     const { store, resources } = this.#reach()

@@ -2,7 +2,7 @@ import { toError } from '../errors.ts'
 import { onAbort } from '../signals/on-abort.ts'
 import { Fifo, type Place } from './fifo.ts'
 
-/** The slots of one resource, and who waits for them. */
+/** The slots of one resource, and the requests that are waiting for them. */
 export class Lane {
   readonly id: number
   readonly size: number

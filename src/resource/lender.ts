@@ -203,7 +203,10 @@ export class Lender {
     this.#upkeep.wake()
   }
 
-  /** Checks, opens or replaces the resource if this is due. Returns how many milliseconds later to call this again. Never rejects. */
+  /**
+   * Checks, opens or replaces the resource if this is due. Returns the number of milliseconds after which to call this again. Never
+   * rejects.
+   */
   async #step(): Promise<number> {
     const { clock } = this.#parts
     if (this.#loss) return this.#reopen(this.#loss)

@@ -52,7 +52,7 @@ export class ResourceGraph {
     if (known) return known
     if (typeof resourceClass !== 'function') {
       throw resourceInvalid(key, [
-        `it is ${describe(resourceClass)}; expected a subclass of Resource, or one that defineResource made`,
+        `it is ${describe(resourceClass)}; expected a subclass of Resource, or a class that defineResource returned`,
       ])
     }
     const at = path.indexOf(resourceClass)

@@ -30,7 +30,7 @@ const aResourceMap: OptionCheck = (value) => {
   const wrong = Object.entries(value).find(([, one]: [string, unknown]) => typeof one !== 'function')
   return (
     wrong &&
-    `has ${describe(wrong[1])} as ${wrong[0]}; expected a subclass of Resource or Service, or one that defineResource made. ` +
+    `has ${describe(wrong[1])} as ${wrong[0]}; expected a subclass of Resource or Service, or a class that defineResource returned. ` +
       'Modules that import each other in a cycle can be the cause of undefined'
   )
 }

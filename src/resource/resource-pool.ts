@@ -42,7 +42,7 @@ export interface ResourceStats extends LenderState {
   readonly size: number
   /** The number of slots that runs hold. */
   readonly borrowed: number
-  /** How many attempts wait for the resource. */
+  /** How many attempts are waiting for the resource. */
   readonly waiting: number
 }
 

@@ -4,7 +4,7 @@ export interface ResourceObserver {
   readonly lost: (resource: string, error: Error) => void
   /** Called when a lost resource can be used again. */
   readonly recovered: (resource: string, lostMs: number, tries: number) => void
-  /** Called when a run has got its slots after waiting this long. */
+  /** Called when a run has obtained its slots after waiting this long. */
   readonly waited: (resource: string, ms: number) => void
 }
 

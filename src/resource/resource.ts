@@ -31,7 +31,7 @@ export interface Borrower {
    */
   readonly signal: AbortSignal
   readonly log: Logger
-  /** A rate limit that all nodes share. When the run ends, calls that wait for it also end. See `ctx.limit`. */
+  /** A rate limit that all nodes share. When the run ends, calls that are waiting for the limit also end. See `ctx.limit`. */
   readonly limit: FleetLimit
 }
 
@@ -45,7 +45,7 @@ export interface ResourceContext<R extends ResourceMap = NoResources> extends Bo
   readonly resources: BorrowedOf<R>
 }
 
-/** The context for a resource of the scope `process`, which belongs to no run. */
+/** The context for a resource of the scope `process`, which does not belong to a run. */
 export interface ProcessContext<R extends ResourceMap = NoResources> {
   readonly resources: BorrowedOf<R>
   /** Aborts when the process stops, or when another instance has replaced this one. */

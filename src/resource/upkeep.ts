@@ -9,7 +9,8 @@ export class Upkeep {
   #isRunning = false
 
   /**
-   * @param step returns how many milliseconds later it must be called again; `Infinity` pauses the repetition until `wake`. Never rejects
+   * @param step returns the number of milliseconds after which it must be called again; `Infinity` pauses the repetition until `wake`.
+   * Never rejects
    * @param signal ends the repetition for good
    */
   constructor(step: () => Promise<number>, clock: Clock, signal: AbortSignal) {

@@ -19,7 +19,7 @@ export interface BatchCounts {
   readonly succeeded: number
   readonly failed: number
   readonly cancelled: number
-  /** How many runs have ended but were deleted since. */
+  /** How many runs have ended but have been deleted since. */
   readonly deleted: number
 }
 
@@ -90,7 +90,7 @@ export class FailureGroups {
   }
 }
 
-/** Matches the number of the try in an HTTP error, because the same error may have any number. */
+/** Matches the attempt number in an HTTP error, because the same error may occur in any attempt. */
 const TRIES = / \(attempt #\)/
 
 /** Returns the pattern of the first line, because the other lines differ from run to run. */

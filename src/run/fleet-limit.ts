@@ -29,7 +29,7 @@ export interface FleetLimiter {
    */
   take(count?: number, options?: FleetTakeOptions): Promise<void>
   /**
-   * Takes `count` units if the rate allows it now and no caller of this process waits.
+   * Takes `count` units if the rate allows it now and no caller in this process is waiting.
    *
    * @throws PikoError `USAGE` for more than the burst
    */

@@ -4,7 +4,7 @@ import { announcesSecret, isDoubtfulKey, isHarmlessWord, isSecretFlag, isSecretK
 export const HIDDEN = '[redacted]'
 
 // Matches a password in a URL. Quantifiers are bounded and the scheme is not matched, because otherwise a long line without spaces would
-// take quadratic time. `host:3306/path` is no password, so a port at the end of the authority is kept. So is `user:password@host`, the
+// take quadratic time. `host:3306/path` is not a password, so a port at the end of the authority is kept. So is `user:password@host`, the
 // placeholder in help texts.
 const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$)|password@[^\s"@]{0,256}(?:[\s"]|$))[^\s"]{1,256}@/g
 /** Matches a token in place of user and password. Only in web URLs, because in other URLs a single name is a user. */

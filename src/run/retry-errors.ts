@@ -85,7 +85,7 @@ function timingIn(mark: unknown): RetryTiming | undefined {
   return Number.isNaN(ms) ? undefined : { at: new Date(Math.max(0, Math.min(ms, LAST_INSTANT_MS))) }
 }
 
-/** A longer number is no delay: some servers send the seconds since 1970. */
+/** A longer number is not a delay: some servers send the seconds since 1970. */
 const DELAY_SECONDS = /^\d{1,9}$/
 
 function timingOf(time: { readonly at: InstantInput } | { readonly after: Duration }): RetryTiming | undefined {

@@ -48,7 +48,7 @@ export interface Run<Out = unknown> {
   readonly createdAt: Date
   readonly startedAt: Date | undefined
   readonly finishedAt: Date | undefined
-  /** When a cancellation was requested. Also set if the run ended in another way before the cancellation had an effect. */
+  /** When a cancellation was requested. Also set if the run ended before the cancellation took effect. */
   readonly cancelRequestedAt: Date | undefined
 }
 
@@ -61,9 +61,9 @@ export interface RatePlace {
   readonly key: string
   /** The time for which the rate limit counts the attempt, on the database's clock. */
   readonly at: number
-  /** The handler may not begin before this time, on the node's monotonic clock. */
+  /** The handler must not begin before this time, on the node's monotonic clock. */
   readonly opensAt: number
-  /** The handler may not begin after this time, on the node's monotonic clock. */
+  /** The handler must not begin after this time, on the node's monotonic clock. */
   readonly closesAt: number
   /** If the first synchronous part of the handler is still running at this time, the rate limit counts the attempt later. */
   readonly overAt: number
@@ -85,7 +85,7 @@ export interface Claim {
   readonly backfillId?: number | undefined
   /** The trace context of the caller that requested the run. */
   readonly trace?: string | undefined
-  /** The run's place in a rate; undefined unless a rate limits the job's runs. */
+  /** The run's place in a rate limit; undefined unless a rate limits the job's runs. */
   readonly place?: RatePlace | undefined
 }
 

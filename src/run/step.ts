@@ -12,7 +12,7 @@ export interface StepRecord {
   readonly ms: number
   /** When `ctx.until` first called its function. Undefined if the function was ready on the first call. */
   readonly waitingSince: Date | undefined
-  /** When the step finished; undefined while `ctx.until` waits. */
+  /** When the step finished; undefined while `ctx.until` is waiting. */
   readonly finishedAt: Date | undefined
 }
 

@@ -102,7 +102,7 @@ export class Supervisor extends Service {
   readonly #random: () => number
   readonly #early: Crash[] = []
   #lanes = new Lanes()
-  /** The children that a request restarts at the moment. */
+  /** The children that are being restarted on request. */
   readonly #renewed = new Set<Service>()
 
   /** @throws PikoError `SERVICE_INVALID` naming everything that is wrong with the options and the children */

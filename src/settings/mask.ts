@@ -17,7 +17,7 @@ export function maskDsn(dsn: string): string {
   if (at < 0) return scheme + (HOST_ONLY.test(address) ? address : HIDDEN)
   const colon = credentials.indexOf(':')
   const user = colon < 0 ? credentials : credentials.slice(0, colon)
-  // With a raw `?`, it is not clear which `@` ends the password. A string with `/` or `#` is no user name.
+  // With a raw `?`, it is not clear which `@` ends the password. A string with `/` or `#` is not a user name.
   if (credentials.includes('?') || /[/#]/.test(user)) return scheme + HIDDEN
   return `${scheme}${user}${colon < 0 ? '' : `:${HIDDEN}`}@${address}`
 }

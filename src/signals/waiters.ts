@@ -6,8 +6,8 @@ interface Waiter<T> {
 }
 
 /**
- * Calls that wait for the next event. If a call's signal aborts, the call is removed. A promise that all of them share would keep each call
- * in memory until the next event, which may take months.
+ * Calls that are waiting for the next event. If a call's signal aborts, the call is removed. A promise that all of them share would keep
+ * each call in memory until the next event, which may take months.
  */
 export class Waiters<T> {
   readonly #waiting = new Set<Waiter<T>>()

@@ -84,7 +84,7 @@ function isNumber(key: unknown): key is number {
   return typeof key === 'number' && !Number.isNaN(key)
 }
 
-/** Returns an FNV-1a hash, which spreads short keys evenly. It gives no security. */
+/** Returns an FNV-1a hash, which spreads short keys evenly. It is not cryptographically secure. */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)

@@ -16,6 +16,6 @@ export interface SinkObserver {
 export interface SpillJournal {
   /** Counts a change: rows of a run were stored on disk (`spilled`), or sent from disk to the target (`sent`). */
   note(change: { runId: number; jobId: string; sink: string; spilled?: number; sent?: number; bytes?: number }): void
-  /** Resolves when all changes until now were stored, or storing them has failed. */
+  /** Resolves when all changes so far have been stored, or storing them has failed. */
   flushed(): Promise<void>
 }

@@ -25,7 +25,7 @@ export interface RunSinks {
    */
   readonly flush: () => Promise<void>
   /**
-   * Delivers the rows that were written until now. More rows may be written afterwards.
+   * Delivers the rows that have been written so far. More rows may be written afterwards.
    *
    * @throws PikoError `SINK_FAILED`
    */
@@ -171,7 +171,7 @@ export class SinkPool {
     if (typeof sinkClass !== 'function') {
       throw new PikoError(
         'SINK_FAILED',
-        `sink ${key} is ${describe(sinkClass)}; expected a subclass of Sink, or one that defineSink made`,
+        `sink ${key} is ${describe(sinkClass)}; expected a subclass of Sink, or a class that defineSink returned`,
       )
     }
     const name = sinkClass.name || key

@@ -38,7 +38,7 @@ export interface DeadLetterOptions {
 
 /** Options for a sink that stores batches on this host's disk while its target is down. */
 export interface SpillOptions {
-  /** How many bytes on disk this sink may use in one process, at least 65,536. Default 1,000,000,000. */
+  /** The maximum number of bytes on disk that this sink may use in one process; at least 65,536. Default 1,000,000,000. */
   readonly maxBytes?: number
   /** How long a write waits for space on disk before it fails with `SINK_SPILL_FULL`. Default `'30s'`. */
   readonly wait?: Duration
@@ -115,7 +115,7 @@ export interface SinkScope {
 
 /** One delivery of rows of one model. */
 export interface SinkBatch extends SinkScope {
-  /** The number of the batch. It is 0 until rows of this model were delivered in this attempt, and at least 1 afterwards. */
+  /** The number of the batch. It is 0 until rows of this model have been delivered in this attempt, and at least 1 afterwards. */
   readonly index: number
   /**
    * An idempotency key: unique per job, window or run, model and batch, and the same in each delivery of the batch. It is also the same in

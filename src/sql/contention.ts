@@ -4,8 +4,8 @@ import { chainOf, propertyOf } from '../errors-read.ts'
 
 const MAX_TRIES = 8
 /**
- * How long contention is retried at least, in milliseconds. In a cluster, many nodes may need the same rows, so there may be many conflicts
- * in a short time.
+ * The minimum time for which contention is retried, in milliseconds. In a cluster, many nodes may need the same rows, so there may be many
+ * conflicts in a short time.
  */
 const MIN_TRIED_MS = 10_000
 const FIRST_DELAY_MS = 10

@@ -266,7 +266,7 @@ export interface StepTable {
   tries: number
   /** When `ctx.until` first called its function. Null if the function was ready on the first call. */
   waiting_since: NullableInstant
-  /** When the step finished. Null while `ctx.until` waits, because there is no result yet. */
+  /** When the step finished. Null while `ctx.until` is waiting, because there is no result yet. */
   finished_at: NullableInstant
 }
 

@@ -35,7 +35,7 @@ export class SharedSchema<T> {
       throw this.#invalid(`${what} is too large`, [problem])
     }
     const problems = this.#problemsOf(copy.value)
-    if (problems.length > 0) throw this.#invalid(`${what} does not fit its schema`, problems)
+    if (problems.length > 0) throw this.#invalid(`${what} does not match its schema`, problems)
     return text
   }
 
@@ -50,7 +50,7 @@ export class SharedSchema<T> {
     const answer = checkedBy(this.#schema, stored)
     if (answer.issues) {
       const problems = this.#problemsOf(stored)
-      return { error: this.#invalid(`the stored value of "${this.#topic}" does not fit the schema here`, problems) }
+      return { error: this.#invalid(`the stored value of "${this.#topic}" does not match the schema here`, problems) }
     }
     return { value: deepFreeze(answer.data as T) }
   }

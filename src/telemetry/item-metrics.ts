@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Events } from '../events.ts'
 
-/** How many error classes get their own label, at most, because the name of a class may be any string. */
+/** The maximum number of error classes that get their own label, because the name of a class may be any string. */
 const MAX_CLASSES = 100
 const BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
 

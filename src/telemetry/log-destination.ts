@@ -116,7 +116,7 @@ export class LogDestination {
 
   #tellDropped(): void {
     const lines = this.#dropped
-    // The notice is itself a line of this log. So it waits until another line was written, and is not counted as a dropped line.
+    // The notice is itself a line of this log. So it waits until another line has been written, and is not counted as a dropped line.
     if (lines === 0 || !this.onDropped || this.#isFailing || this.#isTelling) return
     this.#dropped = 0
     this.#isTelling = true

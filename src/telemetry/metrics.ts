@@ -262,7 +262,7 @@ export class Metrics {
 
 /**
  * Returns the status of an attempt. If its run is `queued` again, the status is a retry, except when the attempt does not count: because
- * its node stops, the rate limit is reached, or a step waits.
+ * its node is stopping, the rate limit has been reached, or a step is waiting.
  */
 function statusOf({ outcome, state }: EventMap['run.settled']): string {
   if (state !== 'queued') return state

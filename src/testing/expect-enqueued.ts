@@ -12,7 +12,7 @@ import { anything, type OptionChecks, wholeNumber } from '../options.ts'
 import type { Run } from '../run/run.ts'
 import { momentOf, type WindowInput } from '../time/local-dates.ts'
 
-/** How many runs are read, at most, newest first. */
+/** The maximum number of runs that are read, newest first. */
 const MAX_READ = 1_000
 /** The maximum number of runs that an error shows. */
 const MAX_SHOWN = 20

@@ -15,9 +15,9 @@ interface Sleeper {
 export interface ClockState {
   /** Called after each sleep has begun and after each advance. */
   readonly listeners: Set<() => void>
-  /** Returns when the first sleep ends, in epoch milliseconds. `Infinity` if nothing sleeps. */
+  /** Returns when the first sleep ends, in epoch milliseconds. `Infinity` if nothing is sleeping. */
   nextAt(): number
-  /** Returns how many runs of this process sleep. */
+  /** Returns how many runs of this process are sleeping. */
   runsAsleep(): number
 }
 

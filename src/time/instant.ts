@@ -112,7 +112,7 @@ function dateOf(reading: InstantReading): Date | undefined {
   return 'date' in reading ? reading.date : undefined
 }
 
-/** Whether the value is a Date, even one of another realm, for which `instanceof` returns false. */
+/** Whether the value is a Date, even one from another realm, for which `instanceof` returns false. */
 function isDate(value: unknown): value is Date {
   try {
     msOf(value as Date)

@@ -30,7 +30,7 @@ export class ZonedTicks implements Ticks {
 
   next(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
-    // Changes up to `behind` were already handled.
+    // Changes up to `behind` have already been handled.
     let behind = Math.max(afterMs, FIRST_MS - 1)
     let from = behind
     let offset = this.#zone.offsetAt(from)

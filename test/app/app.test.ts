@@ -84,7 +84,7 @@ describeEachStore((store) => {
       expect(run.config).toEqual({ pages: 2 })
     })
 
-    it('is refused when its config does not fit the schema, and nothing is stored', async () => {
+    it('is refused when its config does not match the schema, and nothing is stored', async () => {
       const config = z.object({ shop: z.enum(['eu', 'us']) })
       const app = await startApp(store.options, [
         defineJob({ id: 'schema', config }, () => {}),
@@ -92,7 +92,7 @@ describeEachStore((store) => {
       ])
       const error = await rejected(app.run('schema', { config: { shop: 'mars' } }))
       expect(error.code).toBe('CONFIG_INVALID')
-      expect(error.message).toContain('the config {"shop":"mars"} of job "schema" does not fit its schema: shop: ')
+      expect(error.message).toContain('the config {"shop":"mars"} of job "schema" does not match its schema: shop: ')
       expect((await rejected(app.run('free', { config: 'eu' }))).code).toBe('CONFIG_INVALID')
       expect(await app.runs.list()).toEqual([])
     })

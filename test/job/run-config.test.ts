@@ -21,13 +21,13 @@ it('names every problem with its path and the offending config', () => {
   const error = thrown(() => parseConfig(withSchema, { shop: 1, pages: { first: 1.5 } }))
   expect(error.code).toBe('CONFIG_INVALID')
   expect(error.message).toMatch(
-    /^the config \{"shop":1,"pages":\{"first":1\.5\}\} of job "sync" does not fit its schema: shop: .+; pages\.first: .+; pages\.last: .+$/,
+    /^the config \{"shop":1,"pages":\{"first":1\.5\}\} of job "sync" does not match its schema: shop: .+; pages\.first: .+; pages\.last: .+$/,
   )
   expect(error.details).toMatchObject({ jobId: 'sync', problems: [expect.stringMatching(/^shop: /), {}, {}] })
 })
 
 it('names a config that is wrong as a whole', () => {
-  expect(thrown(() => parseConfig(withSchema, 'eu')).message).toMatch(/does not fit its schema: config: /)
+  expect(thrown(() => parseConfig(withSchema, 'eu')).message).toMatch(/does not match its schema: config: /)
 })
 
 it('accepts any object when the job has no schema, and nothing else', () => {

@@ -67,7 +67,7 @@ it.each(SCHEMAS)(
       ),
     )
     expect(error.code).toBe('CONFIG_INVALID')
-    expect(error.message).toContain('of job "sync" does not fit its schema: ')
+    expect(error.message).toContain('of job "sync" does not match its schema: ')
     expect(error.message).toContain(`${path}: the schema has an asynchronous refinement or transform here`)
   },
 )

@@ -115,7 +115,7 @@ it('each notifier names all its wrong options at once', () => {
   const wrong = { url: 'ftp://x', on: ['never'], name: 'a b', nmae: 1 } as never
   for (const make of [webhook, slack]) {
     expect(String(thrown(() => make(wrong)))).toMatch(
-      /has 4 problems:\n {2}unknown option "nmae", did you mean "name"\?[^]*name is "a b"[^]*on\[0\] is "never"[^]*url is no address/,
+      /has 4 problems:\n {2}unknown option "nmae", did you mean "name"\?[^]*name is "a b"[^]*on\[0\] is "never"[^]*url is not a web address/,
     )
   }
   const mail = thrown(() => email({ smtp: 'hunter2' } as never))

@@ -183,7 +183,7 @@ describe('an SQLite file whose disk is full', () => {
   })
 })
 
-it('a process that may not start threads is told which permission is missing', async () => {
+it('a process that is not allowed to start threads is told which permission is missing', async () => {
   const { path, remove } = createSqliteFile()
   onTestFinished(remove)
   const program = `
@@ -193,5 +193,5 @@ it('a process that may not start threads is told which permission is missing', a
     process.exit()`
   const flags = ['--permission', '--allow-fs-read=*', '--allow-fs-write=*', '--input-type=module', '--eval', program]
   const { stdout } = await promisify(execFile)(process.execPath, [...SOURCE_FLAGS, ...flags], { env: cleanEnv() })
-  expect(stdout).toMatch(/^\S+ .*may not start threads.*--allow-worker/)
+  expect(stdout).toMatch(/^\S+ .*is not allowed to start threads.*--allow-worker/)
 })

@@ -24,7 +24,7 @@ describeEachStore((fixture) => {
     const error = await rejected(app.run('ship', { input: wrong }))
     expect(error).toMatchObject({ code: 'INPUT_INVALID', details: { jobId: 'ship', problems: [{}, {}] } })
     expect(error.message).toMatch(
-      /^the input \{"id":1.5,"express":"yes"\} of job "ship" does not fit its schema: id: .+; express: /,
+      /^the input \{"id":1.5,"express":"yes"\} of job "ship" does not match its schema: id: .+; express: /,
     )
     expect(await rejected(app.enqueue('ship'))).toMatchObject({ code: 'INPUT_INVALID' })
   })
@@ -73,7 +73,7 @@ describeEachStore((fixture) => {
     const attempts: unknown[] = []
     app.events.on('run.settled', ({ error }) => attempts.push(error?.message))
     expect((await app.run(count, { wait: true })).output).toEqual({ rows: 1 })
-    expect(attempts[0]).toMatch(/^the output \{"rows":"1"\} of job "count" does not fit its schema: rows: /)
+    expect(attempts[0]).toMatch(/^the output \{"rows":"1"\} of job "count" does not match its schema: rows: /)
     const refused = await app.waitFor(await app.enqueue(nothing))
     expect(refused).toMatchObject({ state: 'failed', error: { code: 'OUTPUT_INVALID' } })
   })

@@ -78,7 +78,7 @@ function Grid({ jobs }: { readonly jobs: readonly Job[] }) {
   )
 }
 
-/** Returns the columns from the first window of the jobs until now; at most the newest 10,000. */
+/** Returns the columns from the first window of the jobs to the current time; at most the newest 10,000. */
 function columnsFor(jobs: readonly Job[], by: By, last: string | undefined): Date[] {
   const to = last === undefined ? shifted(startOf(now.peek(), by), by, 1) : new Date(last)
   const starts = jobs.map(({ windows }) => startIn(windows)).filter((start) => start !== undefined)

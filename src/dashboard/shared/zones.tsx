@@ -27,7 +27,9 @@ const waiting = new Set<string>()
 /** Why the zones of some jobs are not known, so that their instants are shown in UTC. */
 export const zoneProblem = signal<string | undefined>(undefined)
 
-/** Returns the zone of the job to which this part of the page belongs. Undefined: it belongs to no job, or to one without a schedule. */
+/**
+ * Returns the zone of the job to which this part of the page belongs. Undefined: it does not belong to a job, or the job has no schedule.
+ */
 export function useZone(): string | undefined {
   return useContext(Zone)
 }

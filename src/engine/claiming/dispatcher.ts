@@ -64,7 +64,7 @@ export class Dispatcher extends LoopService {
   readonly #due = new DueTimes(EARLY_MS)
   readonly #reservations = new Reservations()
   readonly #source: ClaimSource = {
-    // If the queue is empty, a free slot is no reason for a query.
+    // If the queue is empty, a free slot does not trigger a query.
     onFree: () => {
       if (!this.#isQueueEmpty) super.wake()
     },
@@ -160,7 +160,7 @@ export class Dispatcher extends LoopService {
     const room = this.#room()
     switch (this.#mode(room)) {
       case 'full':
-        // The state of the queue is unknown, so the next free slot is a reason for a query.
+        // The state of the queue is unknown, so the next free slot triggers a query.
         this.#isQueueEmpty = false
         return this.#parts.pollIntervalMs
       case 'wait':

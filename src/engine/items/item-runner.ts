@@ -80,7 +80,7 @@ interface Held {
   hasSlot: boolean
   /** Whether the item's function has returned. Then it certainly sends nothing more to its lane. */
   hasReturned: boolean
-  /** How the item will end. Set only while the function `dead` of its kind runs. */
+  /** How the item will end. Set only while the function `dead` of its kind is running. */
   dying: DecidedEnd | undefined
   isOver: boolean
   cancelTimeout: (() => void) | undefined
@@ -328,7 +328,7 @@ export class ItemRunner extends Service {
     const { job, kind } = attempt
     const { actions, holdsLease } = this.#parts
     const handler: JobDefinition['handler'] = async (base) => {
-      // This is checked late, because the item may have waited for a resource until now.
+      // This is checked late, because the item may have been waiting for a resource.
       if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
       const item = itemOf(attempt)
       try {

@@ -33,8 +33,8 @@ const FORGET_RARE_MS = 3_600_000
 const NO_LANES: ReadonlyMap<string, number> = new Map()
 
 /**
- * Handles items that no other part handles: those of dead nodes and of ended runs. Wakes lanes that rest although they have queued items.
- * Once per second, it also ends this node's items of cancelled runs.
+ * Handles items that no other part handles: those of dead nodes and of ended runs. Wakes lanes that no claim reads although they have
+ * queued items. Once per second, it also ends this node's items of cancelled runs.
  */
 export class ItemSweeper extends LoopService {
   readonly #parts: ItemSweeperParts

@@ -19,7 +19,7 @@ export abstract class LoopService extends Service {
     this.#loop = new Loop({ name, step: () => this.step(), clock, loops })
   }
 
-  /** Does one step. Returns how many milliseconds later the next step begins; `Infinity` waits for `wake`. */
+  /** Does one step. Returns the number of milliseconds until the next step; `Infinity` waits for `wake`. */
   protected abstract step(): Promise<number>
 
   /** The number of steps that failed in a row; 0 if the last one succeeded. */

@@ -9,7 +9,7 @@ const WOKEN = new Error('woken')
 
 export interface LoopParts {
   readonly name: string
-  /** Returns how many milliseconds later it must be called again; `Infinity` waits for `wake`. */
+  /** Returns the number of milliseconds after which it must be called again; `Infinity` waits for `wake`. */
   readonly step: () => Promise<number>
   readonly clock: Clock
   readonly loops: LoopHealth

@@ -20,7 +20,7 @@ export interface ElectorOptions {
 }
 
 /**
- * A function that runs while this process leads.
+ * A function that runs while this process is the leader.
  *
  * @param signal aborts when the term ends: the lease was lost, or the elector stops
  * @param epoch grows with each term, across all nodes. A target should refuse writes with a smaller epoch than the last one
@@ -81,7 +81,7 @@ export class Elector extends LoopService {
     this.#ttlMs = durationMs(ttl)
   }
 
-  /** Whether this process leads now. It becomes false as soon as the lease is no longer certain. */
+  /** Whether this process is the leader now. It becomes false as soon as the lease is no longer certain. */
   get isLeader(): boolean {
     return this.#term?.lock.isHeld ?? false
   }
@@ -92,7 +92,7 @@ export class Elector extends LoopService {
   }
 
   /**
-   * Resolves when this process starts or stops leading; with true if it leads now.
+   * Resolves when this process starts or stops leading; with true if it is now the leader.
    *
    * @throws the reason of the signal; PikoError `STOPPED` when the elector stops
    */

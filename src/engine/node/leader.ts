@@ -47,7 +47,7 @@ export class Leader extends LoopService {
   }
 
   /**
-   * Resolves when this node starts or stops leading; with true if it leads now.
+   * Resolves when this node starts or stops leading; with true if it is now the leader.
    *
    * @throws the reason of `signal`
    */

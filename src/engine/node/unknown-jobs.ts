@@ -39,7 +39,7 @@ export class UnknownJobs extends LoopService {
     return LOOK_MS
   }
 
-  /** Reports only changes. A node that does not lead reports no jobs, so that only one node's metric has the count. */
+  /** Reports only changes. A node that is not the leader reports no jobs, so that only one node's metric has the count. */
   #tell(jobIds: readonly string[]): void {
     const text = jobIds.join(' ')
     if (text === this.#told) return

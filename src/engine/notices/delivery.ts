@@ -87,7 +87,8 @@ export class Delivery extends LoopService {
   /**
    * Starts to deliver a message, or postpones it.
    *
-   * @returns how many milliseconds later this process may deliver the message; `Infinity` if it has begun, or leaves the message for later
+   * @returns the number of milliseconds after which this process may deliver the message; `Infinity` if it has begun, or leaves the message
+   * for later
    */
   async #consider(message: DueMessage): Promise<number> {
     const { leader, outlets } = this.#parts

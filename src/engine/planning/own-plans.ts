@@ -7,8 +7,8 @@ interface Own {
 }
 
 /**
- * Jobs that this node plans although another node leads, because the leader's code may not know them. These are the jobs that this node has
- * registered as new, and those that it was the last to plan. When another node has planned a job, it is removed from here.
+ * Jobs that this node plans although another node is the leader, because the leader's code may not know them. These are the jobs that this
+ * node has registered as new, and those that it was the last to plan. When another node has planned a job, it is removed from here.
  */
 export class OwnPlans {
   readonly #jobs = new Map<string, Own>()

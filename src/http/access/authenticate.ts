@@ -46,7 +46,7 @@ export function assertOwnSite(request: FastifyRequest, hosts: readonly string[])
   if (isForeign || isCross) {
     throw denied(
       'origin',
-      `a page of ${JSON.stringify((origin ?? 'another site').slice(0, 100))} may not use this API; only pages of this server and of [http] hosts may`,
+      `a page of ${JSON.stringify((origin ?? 'another site').slice(0, 100))} is not allowed to use this API; only pages of this server and of [http] hosts may`,
     )
   }
 }

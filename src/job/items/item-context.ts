@@ -108,8 +108,8 @@ export interface ItemContext<
    */
   commit<T>(fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   /**
-   * Stores a position (at most 2,000 characters), the items that were added until now, and the writes of `fn` in one transaction. The item
-   * continues. The next try finds the position in `item.position`.
+   * Stores a position (at most 2,000 characters), the items that have been added so far, and the writes of `fn` in one transaction. The
+   * item continues. The next try finds the position in `item.position`.
    *
    * @throws PikoError `LEASE_LOST` if this node no longer owns the item: nothing is stored
    */

@@ -59,7 +59,7 @@ function misfit(
 ): PikoError {
   return new PikoError(
     code,
-    `the ${what} ${describe(value)} of job "${jobId}" does not fit its schema: ${problems.join('; ')}`,
+    `the ${what} ${describe(value)} of job "${jobId}" does not match its schema: ${problems.join('; ')}`,
     { ...(cause !== undefined && { cause }), details: { jobId, problems } },
   )
 }

@@ -6,8 +6,8 @@ interface Numbered {
 }
 
 /**
- * Open messages by their ids, which increase by two. Works like a `Map`, but creates no garbage. A `Map` that is filled and emptied all the
- * time creates new tables. The old tables keep their messages in memory until the next full garbage collection.
+ * Open messages by their ids, which increase by two. Works like a `Map`, but creates no garbage. A `Map` that is filled and emptied
+ * constantly creates new tables. The old tables keep their messages in memory until the next full garbage collection.
  */
 export class ById<T extends Numbered> {
   /** The messages with recent ids, each at its fixed place. */

@@ -20,5 +20,5 @@ export async function checked(
   const problems = parsed.error.issues
     .slice(0, MAX_SHOWN)
     .map(({ path, message }) => `${path.length === 0 ? 'it' : path.map(String).join('.')}: ${message}`)
-  throw new PikoError(code, `${what} does not fit its schema: ${problems.join('; ')}`, { details: { problems } })
+  throw new PikoError(code, `${what} does not match its schema: ${problems.join('; ')}`, { details: { problems } })
 }

@@ -16,7 +16,7 @@ export function withActor<T>(actor: Actor, reason: string | undefined, fn: () =>
   return acting.run({ actor, reason }, fn)
 }
 
-/** Runs `fn` without an actor. Otherwise work that it starts, such as a run on this node, would later act in the caller's name. */
+/** Runs `fn` without an actor. Otherwise work that it starts, such as a run on this node, would later act on the caller's behalf. */
 export function withoutActor<T>(fn: () => T): T {
   return acting.getStore() === undefined ? fn() : acting.run(undefined, fn)
 }

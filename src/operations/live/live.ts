@@ -17,7 +17,7 @@ export class Live {
   }
 
   /**
-   * Returns a reader for code that writes the text of events itself.
+   * Returns a reader for code that serializes the events itself.
    *
    * @throws PikoError `STOPPED`
    */
@@ -26,7 +26,7 @@ export class Live {
   }
 
   /**
-   * Returns the events after an id, at most some thousands. Without `after`, it returns no events; pass `next` as `after` to the next call.
+   * Returns the events after an id, at most a few thousand. Without `after`, it returns no events; pass `next` as `after` to the next call.
    */
   async page(request: LiveRequest = {}): Promise<LivePage> {
     const { feed } = this.#reach()

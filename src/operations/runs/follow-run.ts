@@ -31,7 +31,7 @@ export interface FollowedRun {
     filter: { after: number; limit: number; level?: RunLogLevel },
   ) => Promise<RunLogLine[]>
   /**
-   * Calls `onNews` when something new is stored. A call may not come, so the follower also polls. Returns a function that stops watching.
+   * Calls `onNews` when something new is stored. A call may get lost, so the follower also polls. Returns a function that stops watching.
    */
   readonly watch?: (runId: number, nodeId: string, onNews: (isSettled: boolean) => void) => () => void
 }

@@ -71,7 +71,7 @@ export class Access {
     return this.#parts.store().tokens.hasValid()
   }
 
-  /** Opens a browser session with the rights of the token; undefined if the token is not valid. */
+  /** Opens a browser session with the permissions of the token; undefined if the token is not valid. */
   async openSession(secret: string): Promise<OpenedSession | undefined> {
     const token = await this.verify(secret)
     if (!token) return undefined

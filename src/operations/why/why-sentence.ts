@@ -42,7 +42,7 @@ export interface WhyFacts {
   readonly backfill: { readonly id: number; readonly state: BackfillState } | undefined
   /** How many nodes have a valid lease. */
   readonly liveNodes: number
-  /** Some running runs of the job; set if the run waits for them. */
+  /** Some running runs of the job; set if the run is waiting for them. */
   readonly running: readonly number[]
 }
 
@@ -117,7 +117,7 @@ function whyRun(run: Run, { now, liveNodes, backfill }: WhyFacts): string {
   }
 }
 
-/** Explains why a window waits. */
+/** Explains why a window is waiting. */
 export function whyWaiting({ waitsFor }: LedgerWindow, blocker: LedgerWindow | undefined): string {
   if (!waitsFor) return 'it waits for the jobs that it depends on, and no leader has checked them yet'
   const { jobId, at } = waitsFor

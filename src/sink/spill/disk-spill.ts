@@ -177,7 +177,7 @@ export class DiskSpill implements SpillQueue {
     return (this.#reader = new SegmentReader(segment))
   }
 
-  /** Removes a segment whose batches were all sent. If it was the last one, reports the end of the outage. */
+  /** Removes a segment whose batches have all been sent. If it was the last one, reports the end of the outage. */
   async #end(segment: Segment, sealed: Promise<void>): Promise<void> {
     this.#segments.splice(this.#segments.indexOf(segment), 1)
     const { sink, observer } = this.#parts

@@ -83,7 +83,7 @@ export class SegmentReader {
     this.#isChecked = true
     const magic = await this.#bytes(this.#file, 0, SEGMENT_MAGIC.length)
     if (this.#at === 0) this.#at = SEGMENT_MAGIC.length
-    // An empty file is not damaged if nothing was written yet. If a file was cut off, this is already recorded as damage.
+    // An empty file is not damaged if nothing has been written yet. If a file was cut off, this is already recorded as damage.
     if (segment.durable === 0 && (segment.damage.length > 0 || segment.isKnown)) return this.#file
     if (!magic.equals(SEGMENT_MAGIC)) this.#note('it begins with damaged bytes', 0)
     return this.#file

@@ -7,7 +7,7 @@ export interface SpillBatch extends RowsSource {
   readonly rows: readonly unknown[]
 }
 
-/** The batches of one sink that wait on this host's disk until their target accepts them. */
+/** The batches of one sink that are waiting on this host's disk until their target accepts them. */
 export interface SpillQueue {
   /** Whether batches are waiting. Then later batches must be appended, so that all keep their order. */
   readonly isActive: boolean

@@ -19,7 +19,7 @@ import { syncFolder } from './segment-writer.ts'
 const ADOPT_EVERY_MS = 10_000
 const OWNER_ONLY = 0o700
 const MAX_TRIES = 5
-/** The number of digits of an instant in milliseconds. All names have as many, so that sorting them by name sorts them by time. */
+/** The number of digits of an instant in milliseconds. All names have the same number of digits, so that sorting by name sorts by time. */
 const NAME_DIGITS = 15
 const SEGMENT_NAME = /^\d{15}-[\da-f]{8}\.spill$/
 

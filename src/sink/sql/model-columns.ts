@@ -17,7 +17,7 @@ export interface ModelColumn {
   readonly isNullable: boolean
 }
 
-/** How deep schemas are read, at most, because a schema may be recursive. */
+/** The maximum depth to which schemas are read, because a schema may be recursive. */
 const MAX_DEPTH = 20
 
 /** Returns the columns of an object schema's output. Undefined for any other schema or a class. Works with every copy of zod 4. */

@@ -3,7 +3,7 @@ import { databaseFault } from '../../sql/database-faults.ts'
 import type { SqlDatabase } from '../../sql/sql.ts'
 import type { TableRows } from './insert-rows.ts'
 
-/** How many rows are written together, at most, so that no transaction takes a long time. A single batch may have more. */
+/** The maximum number of rows that are written together, so that no transaction takes a long time. A single batch may have more. */
 const MAX_ROWS = 1_000
 
 type Send = (rows: TableRows) => Promise<void>

@@ -244,7 +244,7 @@ export class SqlTable<Row extends object> {
     try {
       return await this.#add(on, rows, fn)
     } catch (error) {
-      // An earlier delivery of the same batch may have exceeded its time limit and stored these rows since.
+      // An earlier delivery of the same batch may have exceeded its time limit and stored these rows in the meantime.
       if (databaseFault(error) !== 'data') throw error
       const state = await this.#windows.delivered(on, batch)
       if (!state) throw error

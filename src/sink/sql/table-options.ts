@@ -63,7 +63,7 @@ export interface SqlTableOptions<Row extends object> {
   readonly bulk?: BulkMode
 }
 
-/** A column with a property of the row. */
+/** A column, and the property of the row that it stores. */
 export interface TableColumn {
   readonly property: string
   readonly column: string

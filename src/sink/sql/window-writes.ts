@@ -9,7 +9,7 @@ type Shape = Pick<TableShape, 'name' | 'windowColumn' | 'fenceColumn'>
 
 /** A batch of rows of a window. */
 export interface WindowBatch extends WindowWriter {
-  /** The number of the batch: 0 until rows were delivered in this attempt, and at least 1 afterwards. */
+  /** The number of the batch: 0 until rows have been delivered in this attempt, and at least 1 afterwards. */
   readonly index: number
   readonly rows: number
 }

@@ -77,7 +77,7 @@ export interface AuditFilter {
 const MAX_TARGET = 255
 const MAX_ACTOR = 255
 const MAX_REASON = 500
-/** How many rows one query reads. Each may have some dozen kilobytes. */
+/** How many rows one query reads. Each may have several dozen kilobytes. */
 const PAGE = 100
 const PRUNED_AT_ONCE = 1_000
 

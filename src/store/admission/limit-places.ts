@@ -25,9 +25,9 @@ export interface LimitPlace {
   readonly count: number
   /** The instant for which the place is counted, by the database's clock. */
   readonly at: number
-  /** The caller may not use the place before this time. */
+  /** The caller must not use the place before this time. */
   readonly opensAt: number
-  /** The caller may not use the place after this time. */
+  /** The caller must not use the place after this time. */
   readonly closesAt: number
   /** If the caller's first synchronous part ends after this time, the place is counted later. */
   readonly overAt: number
@@ -42,7 +42,7 @@ export interface ClockReading {
   readonly answeredAt: number
 }
 
-/** An entry with this count is no take: it stores when the bucket will be full. */
+/** An entry with this count is not a take: it stores when the bucket will be full. */
 const BUCKET = 0
 
 /**

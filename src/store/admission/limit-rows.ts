@@ -42,7 +42,7 @@ export async function listLimits(
     (rows) => soundRows(dialect, 'piko_rate', rows, broken.report),
   )
   return sound.map(({ rate_key: key, starts, expires_at: end }) => {
-    // An entry with the count 0 is no take, but the state of the bucket.
+    // An entry with the count 0 is not a take, but the state of the bucket.
     const takes = storedStarts(starts).filter(([, count]) => count > 0)
     const last = takes.at(-1)
     return {

@@ -24,7 +24,7 @@ const SEEN_SHARE = 0.75
 const MAX_AHEAD_MS = 50
 const AHEAD_SHARE = 0.05
 
-/** Returns how long before a place is free it may be taken, in milliseconds. */
+/** Returns how many milliseconds before it becomes free a place may be taken. */
 export function aheadMs({ perMs }: RateLimit): number {
   return Math.min(MAX_AHEAD_MS, Math.floor(perMs * AHEAD_SHARE))
 }
@@ -49,14 +49,14 @@ export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
   return Math.min(MAX_GROWN_SLACK_MS, usual * 2 ** lateTries)
 }
 
-/** Returns how long after the place is free the handler may begin, in milliseconds. */
+/** Returns how many milliseconds after the place becomes free the handler may begin. */
 export function validMs(slack: number): number {
   return slack * VALID_SHARE
 }
 
 /**
- * Returns how many milliseconds after the place is free the first synchronous part of the handler may end. The call that the rate limits
- * may be at the end of that part.
+ * Returns how many milliseconds after the place becomes free the first synchronous part of the handler may end. The call that the rate
+ * limits may be at the end of that part.
  */
 export function seenMs(slack: number): number {
   return slack * SEEN_SHARE
@@ -81,8 +81,8 @@ function isStart(value: unknown): value is Starts[number] {
 }
 
 /**
- * Returns the places that still have an effect. A place too far in the future is moved near to now, so that it delays the rate by at most
- * its span.
+ * Returns the places that still have an effect. A place too far in the future is moved close to the current time, so that it delays the
+ * rate by at most its span.
  */
 export function startsSince(starts: Starts, nowMs: number, limit: RateLimit): Starts {
   return starts

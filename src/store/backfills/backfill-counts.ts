@@ -4,7 +4,7 @@ import type { WindowState } from '../tables.ts'
 
 /** How many windows of a backfill are in each state. */
 export interface BackfillCounts {
-  /** How many windows have no run, because they wait for windows that they depend on. */
+  /** How many windows have no run, because they are waiting for windows that they depend on. */
   readonly waiting: number
   readonly queued: number
   readonly running: number
@@ -13,7 +13,7 @@ export interface BackfillCounts {
   readonly cancelled: number
 }
 
-/** How many windows one statement counts, at most, because on SQLite it blocks the event loop. */
+/** The maximum number of windows that one statement counts, because on SQLite it blocks the event loop. */
 const PART = 10_000
 
 export async function backfillCounts(database: Database, id: number): Promise<BackfillCounts> {

@@ -30,7 +30,7 @@ export interface BackfillPlan {
 
 /** The result of a step. */
 export interface BackfillStep {
-  /** How many windows this step has read; 0 if enough of them wait for their runs, or if all are planned. */
+  /** How many windows this step has read; 0 if enough of them are waiting for their runs, or if all are planned. */
   readonly looked: number
   /** The number of runs that this step queued. */
   readonly queued: number
@@ -54,7 +54,7 @@ const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
  * freed early: with 1,000 windows, a process that plans years would need 150 MB more memory.
  */
 const STEP = 100
-/** The maximum number of windows of a backfill that wait in the queue. The others have no rows yet; only the cursor is stored. */
+/** The maximum number of windows of a backfill that are waiting in the queue. The others have no rows yet; only the cursor is stored. */
 export const MAX_WAITING = 2_000
 /** How often a step is tried. It begins again if another writer creates a window at the same moment. */
 const MAX_TRIES = 5

@@ -13,7 +13,7 @@ export interface RightsFacts {
   readonly unknownRoles: readonly string[]
   /** The names of Piko's tables. */
   readonly tables: readonly string[]
-  /** Files and folders of an SQLite database that this process may not write. */
+  /** Files and folders of an SQLite database that this process is not allowed to write to. */
   readonly unwritable: readonly string[]
 }
 

@@ -5,7 +5,7 @@ import type { Database } from '../connection/database.ts'
 import { MAX_ROW_EVENTS } from './notes.ts'
 import { SETTLE_MS } from './recording.ts'
 
-/** How far events have numbers, and who records them. */
+/** Which events already have numbers, and whether all processes record events. */
 export interface EventHead {
   /** The id of the last event; 0 before the first one. */
   readonly last: number
@@ -142,7 +142,7 @@ export class EventStore {
     })
   }
 
-  /** Returns the events after an id, at most some thousands. If there are none, `next` equals `after`. */
+  /** Returns the events after an id, at most a few thousand. If there are none, `next` equals `after`. */
   async after(after: number): Promise<EventPage> {
     // The head is read first. If a row gets its number in between, it is an additional row and not a gap.
     const head = await this.head()

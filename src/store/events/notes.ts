@@ -17,7 +17,7 @@ const MAX_ERROR = 200
 
 type Touched = 'runs' | 'windows' | 'windowsOf' | 'backfills' | 'batches'
 
-/** The changes of one transaction until now. */
+/** The changes of one transaction so far. */
 class Notes {
   readonly #packed: Packed[] = []
   readonly #touched = new Map<Touched, Set<number>>()
@@ -212,7 +212,7 @@ async function windowsNow(
   return [...byJob].map(([jobId, some]) => ({ jobId, windows: some.map(({ window }) => window) }))
 }
 
-/** Returns groups of claims that have got the same state. */
+/** Returns groups of claims that have the same new state. */
 export function runGroups(
   claims: readonly { readonly jobId: string; readonly runId: number; readonly attempt: number }[],
   state: RunGroup['state'],

@@ -67,7 +67,7 @@ type Unphased = Omit<Attempt, 'phases'>
 
 function withPhases(attempts: readonly (Unphased & { readonly marks: Marks | undefined })[], run: Run): Attempt[] {
   const [first] = attempts
-  // A retry changes when the run is due. Then the first due time is not known any more, so the creation of the run is used instead.
+  // A retry changes when the run is due. Then the first due time is no longer known, so the creation of the run is used instead.
   const due = first?.startedAt && run.runAt > first.startedAt ? run.createdAt : run.runAt
   let freeAt = due > run.createdAt ? due : run.createdAt
   return attempts.map(({ marks, ...attempt }) => {

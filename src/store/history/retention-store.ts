@@ -39,15 +39,15 @@ export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
   readonly walk: BeyondWalk | undefined
 }
 
-/** How many runs one step reads, at most, by primary key. */
+/** The maximum number of runs that one step reads, by primary key. */
 const STEP = 1_000
-/** In how many ids one step searches for the runs of a job. This takes a few milliseconds, even if the job has no runs there. */
+/** The number of ids in which one step searches for the runs of a job. This takes a few milliseconds, even if the job has no runs there. */
 const SPAN = 10_000
 /** The maximum number of runs that one transaction deletes. */
 const BATCH = 200
-/** How many steps and log lines one transaction deletes, at most, unless a single run has more. */
+/** The maximum number of steps and log lines that one transaction deletes, unless a single run has more. */
 const MAX_ROWS = 5_000
-/** How many steps or log lines of one run a statement deletes, at most, because each may be large. */
+/** The maximum number of steps or log lines of one run that a statement deletes, because each may be large. */
 const ROWS_AT_ONCE = 200
 
 /**

@@ -64,7 +64,7 @@ export interface ItemClaim {
 
 export interface ClaimedItems {
   readonly claims: readonly ItemClaim[]
-  /** Milliseconds until the next lane is due; undefined if no lane waits for a time. */
+  /** Milliseconds until the next lane is due; undefined if no lane is waiting for a time. */
   readonly nextInMs: number | undefined
   /** When the clock was read; undefined if no lane was due. */
   readonly reading: ClockReading | undefined
@@ -208,7 +208,7 @@ async function dueItems(
   return rows
 }
 
-/** Marks items as running. Leaves out items that a cancel has ended since. */
+/** Marks items as running. Leaves out items that a cancel has ended in the meantime. */
 async function take(
   trx: Transaction<Tables>,
   dialect: Dialect,

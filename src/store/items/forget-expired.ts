@@ -24,7 +24,7 @@ export async function forgetExpired({ db }: Database, expired: ExpiredRows): Pro
     SELECT lane_id AS id, ${key} AS part FROM ${table} WHERE ${instant} < ${expired.before} LIMIT ${sql.lit(STEP)}
   `.execute(db)
   for (const [part, some] of Map.groupBy(rows, (row) => row.part)) {
-    // A node may have written the row again since, so this checks the instant again.
+    // A node may have written the row again in the meantime, so this checks the instant again.
     await sql`
       DELETE FROM ${table} WHERE lane_id IN (${sql.join(some.map(({ id }) => id))}) AND ${key} = ${part}
         AND ${instant} < ${expired.before}

@@ -24,7 +24,7 @@ interface Keeper {
   readonly hadKept: boolean
 }
 
-/** Stores the bytes of items that will continue, and deletes the bytes of items that need them no more. */
+/** Stores the bytes of items that will continue, and deletes the bytes of items that no longer need them. */
 export async function storeKept(trx: Transaction<Tables>, dialect: Dialect, ends: readonly Keeper[]): Promise<void> {
   const gone = ends.filter(({ end, kept, hadKept }) => hadKept && (isOver(end.to) || kept !== undefined))
   if (gone.length > 0) {

@@ -131,8 +131,8 @@ export interface LaneStatus {
   readonly scope: string
   readonly name: string
   /**
-   * `open`: its items may begin. `idle`: it has no queued or running items. `waiting`: it waits for its rate, or for a time that an error
-   * asked for. `broken`: its circuit breaker is open.
+   * `open`: its items may begin. `idle`: it has no queued or running items. `waiting`: it is waiting for its rate, or for a time that an
+   * error asked for. `broken`: its circuit breaker is open.
    */
   readonly state: 'open' | 'idle' | 'waiting' | 'broken' | 'paused'
   readonly queued: number

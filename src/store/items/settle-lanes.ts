@@ -68,7 +68,7 @@ export async function settleLanes(
         ...{ failures: after.breaker.failures, recent: after.breaker.recent, opens: after.breaker.opens },
         open_until: instantOrNull(openUntil, dialect),
         ...(freeAt !== before.freeAt && { free_at: instantOrNull(freeAt, dialect) }),
-        // In all other cases, a lane that rests (no claim reads it) continues to rest. Items that return to the lane wake it.
+        // In all other cases, a lane that no claim reads stays that way. Items that return to the lane wake it.
         ...(row.paused_at === null && blockedUntil > now && { next_at: instantOrNull(blockedUntil, dialect) }),
         ...(row.paused_at === null && isClosedNow && { next_at: dialect.now() }),
       })

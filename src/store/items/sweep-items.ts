@@ -60,7 +60,7 @@ export interface Swept {
 
 /**
  * Maintains the items of all open generations: returns items of dead nodes to the queue, cancels queued items of ended runs, closes
- * generations that are over, and wakes lanes that rest (no claim reads them) although they have queued items. Any node may do this at any
+ * generations that are over, and wakes lanes that no claim reads although they have queued items. Any node may do this at any
  * time.
  */
 export async function sweepItems(database: Database, request: SweepRequest): Promise<Swept> {
@@ -281,7 +281,7 @@ async function close(trx: Transaction<Tables>, dialect: Dialect, fence: number):
 }
 
 /**
- * Wakes lanes that rest (no claim reads them) although they have queued items: a node may have died after it stored the items and before it
+ * Wakes lanes that no claim reads although they have queued items: a node may have died after it stored the items and before it
  * woke their lanes.
  */
 async function wakeResting({ db, dialect }: Database): Promise<void> {
@@ -302,7 +302,7 @@ async function wakeResting({ db, dialect }: Database): Promise<void> {
 }
 
 /**
- * Wakes lanes that wait for a later item although another item is already due. Checks a limited number of lanes.
+ * Wakes lanes that are waiting for a later item although another item is already due. Checks a limited number of lanes.
  *
  * @returns the id of the last lane that was checked; 0 after the last lane
  */

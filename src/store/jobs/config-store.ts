@@ -53,7 +53,7 @@ export function isSettings(jobId: string): boolean {
 export interface ConfigState {
   /** The time of the database's clock. */
   readonly now: Date
-  /** A string that changes with every added version, even if two versions are committed in another order than they were begun. */
+  /** A string that changes with every added version, even if two versions are not committed in the order in which they were begun. */
   readonly mark: string
 }
 

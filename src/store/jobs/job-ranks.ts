@@ -36,7 +36,7 @@ interface RankRow {
 const JOBS_AT_ONCE = { mysql: 2_000, sqlite: 500 } as const
 /** How long a ranking is used, as a multiple of the time that it took. So rankings take at most a few percent of the database's time. */
 const USES_PER_COST = 20
-/** How long a ranking is used, at most, in case it took long because the database was busy. */
+/** The maximum time for which a ranking is used, in case it took long because the database was busy. */
 const MAX_USE_MS = 10_000
 
 /**

@@ -93,7 +93,7 @@ export class MigrationLock {
   }
 
   /**
-   * Shortens a lease that ends later than any process would set it, which means that a person edited the row. If its owner is alive, the
+   * Shortens a lease that ends later than any process would set it: a person must have edited the row. If its owner is alive, the
    * owner renews it.
    */
   async #shorten(): Promise<void> {

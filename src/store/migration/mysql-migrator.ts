@@ -9,7 +9,7 @@ import { rightsAdvice, serversAnswer } from '../connection/mysql/missing-rights.
 
 /**
  * Migrates a MySQL schema. MySQL commits implicitly at each DDL statement. So a migration executes and records one statement at a time, and
- * holds the lock meanwhile. If another process holds the lock, tries again every 100 to 300 ms until nothing is left to do.
+ * holds the lock during that time. If another process holds the lock, tries again every 100 to 300 ms until nothing is left to do.
  */
 export async function migrateMysql(
   database: Database,

@@ -11,7 +11,7 @@ export interface EndedConnections {
   readonly nodeIds: readonly string[]
   /** Nodes with a connection that executes a statement or was used a moment ago. Such a connection may be ended later. */
   readonly busy: ReadonlySet<string>
-  /** The server's error if the database user may not end connections. */
+  /** The server's error if the database user is not allowed to end connections. */
   readonly denied: unknown
 }
 
@@ -19,7 +19,7 @@ const NOTHING: EndedConnections = { count: 0, nodeIds: [], busy: new Set(), deni
 
 /** A connection that has been idle for less than this, in seconds, is not ended. */
 const MIN_IDLE_S = 3
-/** How many connections of one node are stored, at most, because the column holds 64 kB of text. */
+/** The maximum number of connections of one node that are stored, because the column holds 64 kB of text. */
 const MAX_CONNECTIONS = 2_000
 const NO_SUCH_THREAD = 1094
 const KILL_DENIED = 1095

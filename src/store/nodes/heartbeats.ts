@@ -31,7 +31,7 @@ class HeartbeatThread {
   static #current: HeartbeatThread | undefined
   readonly #guard: Guard
   readonly #listeners = new Map<string, Kept>()
-  // Nodes that wait for their first renewal. Until then they keep the process alive.
+  // Nodes that are waiting for their first renewal. Until then they keep the process alive.
   readonly #unheard = new Set<string>()
 
   static get current(): HeartbeatThread {

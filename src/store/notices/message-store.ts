@@ -12,7 +12,7 @@ import { soundRows } from '../values/broken-row.ts'
 import { insertedId } from '../statements/inserted-id.ts'
 import type { MessageState, MessageTable } from './notice-tables.ts'
 
-/** A message that waits for its channel, or that its channel has accepted. */
+/** A message that is waiting for its channel, or that its channel has accepted. */
 export interface StoredMessage {
   readonly id: number
   readonly channel: string
@@ -199,7 +199,7 @@ export class MessageStore {
     return soundRows(dialect, 'piko_message', rows, broken.report).map((row) => this.#messageOf(row))
   }
 
-  /** Deletes some of the messages that were made at least this long ago. @returns whether there may be more */
+  /** Deletes some of the messages that were created at least this long ago. @returns whether there may be more */
   prune(olderThanMs: number): Promise<boolean> {
     return deleteOld(
       this.#database,

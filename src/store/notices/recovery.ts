@@ -37,7 +37,7 @@ export async function hasRecovered({ db, dialect }: Database, { jobId, runId, wi
       .executeTakeFirst()
     return later !== undefined
   }
-  // SQLite has no index of succeeded runs. Runs without a tick are found in the index of ticks, which lists them by id.
+  // SQLite has no index on succeeded runs. Runs without a tick are found in the index on ticks, which lists them by id.
   return (await hasLater(db, jobId, runId, 'asc')) || (await hasLater(db, jobId, runId, 'desc'))
 }
 

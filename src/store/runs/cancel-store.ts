@@ -142,7 +142,7 @@ export class CancelStore {
   }
 
   /**
-   * Reads each state from the index of job and state. The index ends with the id, so only the few results are sorted. One statement reads
+   * Reads each state from the index on job and state. The index ends with the id, so only the few results are sorted. One statement reads
    * both states, so that it can't miss a run whose state changes.
    */
   #batch({ ids, jobId, state }: CancelFilter, after: number, last: number) {

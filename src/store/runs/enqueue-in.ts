@@ -43,7 +43,7 @@ export async function enqueueIn(
 
 /**
  * Locks all keys in one statement. The transaction may stay open for a long time. Locking the keys one by one could cause a deadlock with a
- * transaction that locks them in another order.
+ * transaction that locks them in a different order.
  */
 async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
   const [first, ...others] = requests

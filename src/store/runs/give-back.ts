@@ -63,7 +63,7 @@ function giveBackAll(
   const { dialect } = database
   const fences = new Set(claims.map(({ fence }) => fence))
   return database.transaction(async (trx) => {
-    // Uses only the primary key, because an index on the state would also lock other rows, in another order. Skips rows that another
+    // Uses only the primary key, because an index on the state would also lock other rows, in a different order. Skips rows that another
     // transaction has locked, so that a transaction that hangs does not delay the recovery of all other runs.
     const found = await trx
       .selectFrom('piko_run')

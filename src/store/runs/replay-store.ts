@@ -150,7 +150,7 @@ export class ReplayStore {
     { from, keepsItems = false }: { readonly from?: string | undefined; readonly keepsItems?: boolean },
   ): Promise<ReplayResult> {
     const { dialect } = this.#database
-    // Uses only the primary key, because an index on the state would also lock other rows, in another order.
+    // Uses only the primary key, because an index on the state would also lock other rows, in a different order.
     const found = await trx
       .selectFrom('piko_run')
       .select(['id', 'state', 'window_start'])

@@ -18,7 +18,7 @@ export interface RunFilter {
   readonly error?: string
   /** Only runs with smaller ids, which are older. */
   readonly before?: number
-  /** How many runs to list, at most, newest first. Default: 100. */
+  /** The maximum number of runs to list, newest first. Default: 100. */
   readonly limit?: number
 }
 
@@ -35,7 +35,7 @@ export function fits(
 ) {
   return eb.and([
     ...(jobId === undefined ? [] : [eb('piko_run.job_id', '=', exactId(jobId))]),
-    // The state is a literal, because SQLite does not use the index of that state for a bound value.
+    // The state is a literal, because SQLite does not use the index on that state for a bound value.
     ...(state === undefined ? [] : [eb('piko_run.state', '=', isIndexed(state) ? sql.lit(state) : state)]),
     ...(kind === undefined ? [] : [eb('piko_run.kind', '=', kind)]),
     ...(from === undefined ? [] : [eb('piko_run.created_at', '>=', dialect.instant(instantOf('from', from)))]),

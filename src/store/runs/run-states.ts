@@ -6,7 +6,7 @@ import type { Tables } from '../tables.ts'
 export const QUEUED = sql<RunState>`'queued'`
 export const RUNNING = sql<RunState>`'running'`
 
-/** Whether a run is queued or running. Each state is found by the index of job and state. */
+/** Whether a run is queued or running. Each state is found by the index on job and state. */
 export function isActive(eb: ExpressionBuilder<Tables, 'piko_run'>) {
   return eb.or([eb('piko_run.state', '=', QUEUED), eb('piko_run.state', '=', RUNNING)])
 }

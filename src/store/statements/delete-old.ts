@@ -7,7 +7,7 @@ export interface AgingTable {
   readonly key: 'id' | 'digest'
   /** The indexed column with the time from which the age counts. */
   readonly since: 'began_at' | 'died_at' | 'created_at' | 'expires_at'
-  /** How many rows one statement deletes, at most, so that it locks them only for a moment. */
+  /** The maximum number of rows that one statement deletes, so that it locks them only for a moment. */
   readonly atOnce: number
 }
 

@@ -1,10 +1,11 @@
-/** How many rows one read returns, at most, because an SQLite statement blocks the event loop while it runs. */
+/** The maximum number of rows that one read returns, because an SQLite statement blocks the event loop while it runs. */
 const PAGE = 1_000
 
 /**
  * Reads rows page by page.
  *
- * @param read reads `limit` rows that follow the given row, in order; for undefined, the first rows. If there are fewer, they are the last ones
+ * @param read reads `limit` rows that follow the given row, in order; for undefined, the first rows. If there are fewer, they are the last
+ * ones
  * @param most how many rows one read returns, at most
  */
 export function inPages<Row>(

@@ -113,7 +113,9 @@ class Turns {
     return turn
   }
 
-  /** Refuses further statements. After a failure, also refuses those that wait for their turn. Resolves when no statement is running. */
+  /**
+   * Refuses further statements. After a failure, also refuses those that are waiting for their turn. Resolves when no statement is running.
+   */
   async end(state: 'done' | 'failed', refusal?: PikoError): Promise<void> {
     this.#state = state
     this.#refusal = refusal

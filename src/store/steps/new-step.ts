@@ -21,7 +21,7 @@ export interface NewStep extends StepOwner {
   readonly tries: number
   /** When `ctx.until` first called its function, if the function was not ready at that time. `'now'`: in this call. */
   readonly waitingSince?: Date | 'now' | undefined
-  /** False while `ctx.until` waits; then there is no result yet. */
+  /** False while `ctx.until` is waiting; then there is no result yet. */
   readonly isFinished: boolean
 }
 

@@ -83,7 +83,7 @@ export class RowCheck {
 
   /**
    * Searches SQLite for runs with an invalid state. No index finds them, so each step reads a part of all runs. MySQL stores such a state
-   * as empty string.
+   * as an empty string.
    */
   async #unknownStates(): Promise<boolean> {
     const { db, dialect } = this.#database

@@ -57,7 +57,9 @@ export async function checkWindows(
   return jobs.length === JOBS ? ids.at(-1) : undefined
 }
 
-/** Finds invalid states with ranges, so that the index can be used. With a lax `sql_mode`, MySQL stores an unknown word as empty string. */
+/**
+ * Finds invalid states with ranges, so that the index can be used. With a lax `sql_mode`, MySQL stores an unknown word as an empty string.
+ */
 function isNoState(eb: Builder, store: 'mysql' | 'sqlite'): Expression<SqlBool> {
   if (store === 'mysql') return eb('state', '=', '' as never)
   const words = [...WINDOW_STATES].sort()

@@ -26,7 +26,7 @@ export interface WaitingWindow {
   readonly backfill: { readonly id: number; readonly priority: number; readonly config: unknown } | undefined
 }
 
-/** How waiting windows get their runs when they need not wait any longer. */
+/** How waiting windows get their runs when they no longer need to wait. */
 export interface Promotion {
   readonly upstreams: (jobId: string) => readonly string[]
   /** Creates the run. Returns undefined if no run can be created now; the window then continues to wait. */
@@ -53,7 +53,7 @@ export interface Promoted {
 /** The maximum number of windows that one transaction handles. */
 const BATCH = 50
 
-/** The windows that wait for windows of other jobs. */
+/** The windows that are waiting for windows of other jobs. */
 export class DependencyStore {
   readonly #database: Database
   #looks = 0
@@ -151,7 +151,7 @@ export class DependencyStore {
     return rows.map((row) => row.id)
   }
 
-  /** Reads in parts, because each window must be checked, and most of them wait for an instant that is not covered yet. */
+  /** Reads in parts, because each window must be checked, and most of them are waiting for an instant that is not covered yet. */
   async #readyOf(jobId: string, limit: number, except: readonly number[]): Promise<number[]> {
     const { db, dialect } = this.#database
     const ids: number[] = []

@@ -23,7 +23,7 @@ export interface CoverageFilter {
   readonly from?: WindowInput
   /** Only windows that start before this instant or day. Default: all windows. */
   readonly to?: WindowInput
-  /** How many spans to return, at most, oldest first. Default: 100. */
+  /** The maximum number of spans to return, oldest first. Default: 100. */
   readonly limit?: number
 }
 

@@ -9,7 +9,7 @@ import type { Tables } from '../tables.ts'
 const MAX_COUNTED = 5_000
 
 /**
- * Counts the windows that wait or are queued. Leaves out windows of backfills, because they must not delay the planning of ordinary
+ * Counts the windows that are waiting or queued. Leaves out windows of backfills, because they must not delay the planning of ordinary
  * windows.
  */
 export async function pendingWindows(

@@ -20,7 +20,7 @@ export interface GridRange extends Window {
   readonly cells: readonly Date[]
 }
 
-/** For how many jobs a server counts at the same time. Each needs a connection of the pool. */
+/** The maximum number of jobs for which a server counts at the same time. Each needs a connection of the pool. */
 const JOBS_AT_ONCE = 4
 
 /** Counts the windows of some jobs by cell and state. Reads only entries of the index (job_id, state, start_at). */
@@ -67,7 +67,7 @@ async function grouped(
   return rows.map((row) => ({ start: dialect.date(row.start), state: row.state, count: Number(row.found) }))
 }
 
-/** How many cells one statement counts, at most, because the statement blocks the event loop. */
+/** The maximum number of cells that one statement counts, because the statement blocks the event loop. */
 const CELLS = 250
 
 /** Counts the windows cell by cell. SQLite counts the entries between two bounds ten times faster than it groups them. */

@@ -5,7 +5,7 @@ import { optionalDate } from '../runs/run-row.ts'
 import { exactId } from '../values/exact-key.ts'
 import { mapSound } from '../values/map-sound.ts'
 
-/** How far the windows of a job have come. */
+/** How far the windows of a job have progressed. */
 export interface OldestOpen {
   readonly jobId: string
   /** The start of the oldest window that has not succeeded and was not skipped. */

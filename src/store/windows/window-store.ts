@@ -72,7 +72,7 @@ export interface WindowFilter {
   readonly from?: WindowInput
   /** Only windows that start before this instant or day. */
   readonly to?: WindowInput
-  /** How many windows to return, at most, oldest first. Default: 100. */
+  /** The maximum number of windows to return, oldest first. Default: 100. */
   readonly limit?: number
 }
 

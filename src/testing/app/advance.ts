@@ -175,7 +175,7 @@ export class Advance {
     return { nextAt, agendas, hasForeign: agendas.some(([, { leaseAt }]) => leaseAt < Infinity) }
   }
 
-  /** Whether due runs are not claimed yet, or items run or end. */
+  /** Whether there are due runs that have not been claimed yet, or items that are running or ending. */
   #isAtWork(agendas: Outlook['agendas']): boolean {
     let awake = -clockState(this.#manual).runsAsleep()
     for (const [{ underWay, itemRuns }, { runningHere, items }] of agendas) {
@@ -192,7 +192,7 @@ export class Advance {
     return progress
   }
 
-  /** Whether no loop is working, and all runs sleep on the clock or wait for their items. */
+  /** Whether no loop is working, and all runs are sleeping on the clock or waiting for their items. */
   get #isQuiet(): boolean {
     const now = this.#manual.now()
     let awake = -clockState(this.#manual).runsAsleep()

@@ -1,7 +1,7 @@
 import { type DatabaseTestClock, systemClock, TIME_LIMIT } from '../../clock.ts'
 import { clockState, type ManualClock } from '../manual-clock.ts'
 
-/** How long a stop waits, at most, in milliseconds of real time. */
+/** The maximum time that a stop waits, in milliseconds of real time. */
 const CLOSING_MS = 2_000
 
 interface LoopSleep {
@@ -28,8 +28,8 @@ const WORKING = [
 export type WorkingLoop = (typeof WORKING)[number]
 
 /**
- * The clock of one test app. It follows a `ManualClock` and also replaces the database's clock. It knows which loops of the app sleep, and
- * until when.
+ * The clock of one test app. It follows a `ManualClock` and also replaces the database's clock. It knows which loops of the app are
+ * sleeping, and until when.
  */
 export class AppClock implements DatabaseTestClock {
   readonly movesDatabase = true
@@ -62,7 +62,7 @@ export class AppClock implements DatabaseTestClock {
   }
 
   sleep(ms: number, signal?: AbortSignal, loop?: string): Promise<void> {
-    // While the app stops, nothing moves its clock, so it sleeps in real time.
+    // While the app is stopping, nothing moves its clock, so it sleeps in real time.
     if (this.#isClosed) return systemClock.sleep(Math.min(ms, CLOSING_MS), signal)
     if (loop === undefined || loop === TIME_LIMIT) return this.manual.sleep(ms, signal, loop)
     return new Promise((resolve) => {
@@ -123,7 +123,7 @@ export class AppClock implements DatabaseTestClock {
     return WORKING.some((name) => this.#known.has(name) && !this.#loops.has(name))
   }
 
-  /** Returns when a loop wants to continue. Undefined if the loop does not sleep. */
+  /** Returns when a loop wants to continue. Undefined if the loop is not sleeping. */
   untilOf(loop: WorkingLoop): number | undefined {
     return this.#loops.get(loop)?.until
   }

@@ -5,7 +5,7 @@ import { type Finding, namesText } from '../finding.ts'
 const DAILY = ['SELECT', 'INSERT', 'UPDATE', 'DELETE']
 const MIGRATING = ['CREATE', 'ALTER', 'INDEX', 'DROP']
 
-/** Finds privileges that the user of the DSN does not have, and files that this process may not write. */
+/** Finds privileges that the user of the DSN does not have, and files that this process is not allowed to write to. */
 export const rights = check({
   id: 'rights',
   needs: ['rights', 'settings'],
@@ -42,7 +42,7 @@ function unwritable({ unwritable: paths, database }: RightsFacts): Finding[] {
     {
       id: 'rights.file',
       severity: 'error',
-      found: `this user may not write ${namesText(paths)}: nothing can be stored in ${database}`,
+      found: `this user is not allowed to write to ${namesText(paths)}: nothing can be stored in ${database}`,
       remedy: `chown $(id -u) ${paths.join(' ')}; chmod u+w ${paths.join(' ')}`,
     },
   ]
@@ -82,8 +82,8 @@ export function missingRights(
 }
 
 /**
- * Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Privileges on single columns are ignored, because they do not cover the
- * whole table.
+ * Reads a line such as GRANT SELECT, INSERT ON `piko`.* TO `piko`@`%`. Privileges on single columns are ignored, because they do not cover
+ * the whole table.
  */
 function grantOf(line: string): Grant[] {
   const pattern = /^(GRANT|REVOKE) (.+?) ON (?:TABLE )?(\*|[`"]?.+?[`"]?)\.(\*|[`"]?[^`"]+[`"]?) (?:TO|FROM) /i

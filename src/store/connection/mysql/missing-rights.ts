@@ -1,7 +1,7 @@
 import { chainOf, messageOf, propertyOf } from '../../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../../errors.ts'
 
-/** MySQL's errors for a user who may not execute a statement. */
+/** MySQL's errors for a user who is not allowed to execute a statement. */
 const DENIED: ReadonlySet<unknown> = new Set([
   1044, // to a database
   1142, // to a table
@@ -11,7 +11,7 @@ const DENIED: ReadonlySet<unknown> = new Set([
 
 const RIGHTS = 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP'
 
-/** Returns advice for a statement that the database user may not execute. Undefined if it failed for another reason. */
+/** Returns advice for a statement that the database user is not allowed to execute. Undefined if it failed for another reason. */
 export function rightsAdvice(error: unknown, location: string): string | undefined {
   const denied = chainOf(error).find((one) => DENIED.has(propertyOf(one, 'errno')))
   if (denied === undefined) return undefined

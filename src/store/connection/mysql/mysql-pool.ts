@@ -179,7 +179,8 @@ export class MysqlPool implements KyselyPool {
   }
 
   /**
-   * Checks whether a connection is alive. Nothing was sent on it yet for its borrower, so a dead connection can still be replaced safely.
+   * Checks whether a connection is alive. Nothing has been sent on it for its borrower yet, so a dead connection can still be replaced
+   * safely.
    */
   #check(connection: PoolConnection, checked: (isAlive: boolean) => void): void {
     const timer = setTimeout(

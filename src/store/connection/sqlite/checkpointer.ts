@@ -63,7 +63,7 @@ export class Checkpointer {
   async #run(): Promise<void> {
     do {
       this.#isAskedAgain = false
-      // Later commits have the same fault, such as a full disk, and report it.
+      // Later commits encounter the same fault, such as a full disk, and report it.
       await this.#checkpoint(this.#path).catch(() => {})
     } while (this.#isAskedAgain)
   }

@@ -15,7 +15,7 @@ export function makeFolder(path: string): void {
   try {
     mkdirSync(path)
   } catch (error) {
-    // Another process may have created the folder since.
+    // Another process may have created the folder in the meantime.
     if (propertyOf(error, 'code') !== 'EEXIST') throw error
   }
 }

@@ -99,7 +99,7 @@ function writeProblem(path: string): string | undefined {
     if (code === 'ELOOP') return `a link in ${path} leads back to itself: replace it`
     if (code === 'EROFS') return `${path} is on a read-only file system`
     const user = process.geteuid ? `user ${process.geteuid()}` : 'the user of this process'
-    return `${user} may not write to ${path}: SQLite needs the file and its folder; grant both, or set [sqlite] path to another file`
+    return `${user} is not allowed to write to ${path}: SQLite needs the file and its folder; grant both, or set [sqlite] path to another file`
   }
 }
 

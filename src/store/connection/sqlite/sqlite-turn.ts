@@ -47,7 +47,7 @@ export class SqliteTurn {
     next?.()
   }
 
-  /** Waits for the turn. Resolves with true if the caller has got it. */
+  /** Waits for the turn. Resolves with true if the caller has obtained it. */
   #standInLine(): Promise<boolean> {
     return new Promise((resolve) => {
       const leave = (isMine: boolean): void => {

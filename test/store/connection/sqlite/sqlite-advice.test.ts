@@ -81,14 +81,14 @@ describe('a user who may not write', () => {
     const error = asUnprivileged(act, path)
     expect(error?.code).toBe('DATABASE_UNREACHABLE')
     expect(error?.message).toContain(`cannot write to SQLite file ${path}: user `)
-    expect(error?.message).toContain(`may not write to ${path}: SQLite needs the file and its folder`)
+    expect(error?.message).toContain(`is not allowed to write to ${path}: SQLite needs the file and its folder`)
   })
 
   it.each(['open', 'start'] as const)('is told that a file is unreadable: %s', async (act) => {
     const path = await makeDatabase(0o000)
     const error = asUnprivileged(act, path)
     expect(error?.code).toBe('DATABASE_UNREACHABLE')
-    expect(error?.message).toContain(`may not write to ${path}`)
+    expect(error?.message).toContain(`is not allowed to write to ${path}`)
   })
 
   it.each(['open', 'start'] as const)('is told that a folder is read-only: %s', async (act) => {
@@ -96,7 +96,7 @@ describe('a user who may not write', () => {
     chmodSync(folder, 0o555)
     const error = asUnprivileged(act, path)
     expect(error?.code).toBe('DATABASE_UNREACHABLE')
-    expect(error?.message).toContain(`may not write to ${folder}: SQLite needs the file and its folder`)
+    expect(error?.message).toContain(`is not allowed to write to ${folder}: SQLite needs the file and its folder`)
   })
 
   it('is told that a folder can not be created', () => {
@@ -105,7 +105,7 @@ describe('a user who may not write', () => {
     chmodSync(parent, 0o555)
     const error = asUnprivileged('open', join(parent, 'made', 'piko.db'))
     expect(error?.code).toBe('DATABASE_UNREACHABLE')
-    expect(error?.message).toContain(`may not write to ${parent}`)
+    expect(error?.message).toContain(`is not allowed to write to ${parent}`)
   })
 
   it('gets no advice if it may write', async () => {
