@@ -1,29 +1,22 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { eventually } from '../support/app.ts'
+import { freePort } from '../support/mysql-server.ts'
 
 const example = fileURLToPath(new URL('../../examples/services.ts', import.meta.url))
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
 it('the page-view cache starts as a tree, ticks, serves, draws itself and stops on Ctrl-C', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'piko-services-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  const port = await freePort()
+  // The example uses the port after it too.
+  const port = await freePort(2)
   const svg = join(folder, 'services.svg')
   const child = spawn(
     process.execPath,
@@ -31,7 +24,8 @@ it('the page-view cache starts as a tree, ticks, serves, draws itself and stops 
     { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
   )
   onTestFinished(() => void child.kill('SIGKILL'))
-  const exit = once(child, 'exit')
+  // Not `exit`: its last lines come before `close`.
+  const exit = once(child, 'close')
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const places = (word: string): string[] =>

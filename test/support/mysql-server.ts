@@ -309,12 +309,25 @@ async function aptGet(args: readonly string[], options: ExecFileOptions): Promis
   }
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no free loopback port')
-  return address.port
+/**
+ * A loopback port that no program uses. It is below the ports that the system gives to connections, so none can take it before the caller
+ * listens.
+ *
+ * @param count how many ports after one another must be free
+ */
+export async function freePort(count = 1): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000)
+    const ports = Array.from({ length: count }, (_, index) => first + index)
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first
+  }
+  throw new Error('no free loopback port from 20000 to 30000')
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  server.once('error', () => resolve(false))
+  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  return promise
 }
