@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { wrongCall } from '../call-options.ts'
 import { headline } from '../errors-read.ts'
 import { describe, PikoError } from '../errors.ts'
 import { jsonCopy, pathText } from '../json/json-copy.ts'
@@ -41,6 +42,19 @@ export function contentOf(body: unknown): Content {
   } catch (cause) {
     throw unsendable('body', body, cause)
   }
+}
+
+/** The payload of an event as bytes. */
+export interface EncodedEvent {
+  readonly type: BodyType
+  readonly whole: Buffer
+}
+
+/** Converts the payload of an event. @throws PikoError `USAGE` if it is a stream, or JSON can't represent it */
+export function encodedEvent(payload: unknown): EncodedEvent {
+  const { type, whole } = contentOf(payload)
+  if (!whole) throw wrongCall('an event over a link', ['payload must be a JSON value or bytes, not a stream'])
+  return { type, whole }
 }
 
 /** Creates the error for a value that JSON can't represent. It names the wrong parts. */

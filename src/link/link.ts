@@ -1,5 +1,4 @@
 import type { z } from 'zod'
-import { wrongCall } from '../call-options.ts'
 import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import { Emitter } from '../emitter.ts'
@@ -26,7 +25,18 @@ import {
 } from './link-options.ts'
 import { Body, LATER } from './message/body.ts'
 import { pump } from './message/pump.ts'
-import { bytesOf, contentOf, isRepeatable, itemsOf, type Sendable, unsendable, Watched, wholeOf } from './content.ts'
+import {
+  bytesOf,
+  contentOf,
+  encodedEvent,
+  type EncodedEvent,
+  isRepeatable,
+  itemsOf,
+  type Sendable,
+  unsendable,
+  Watched,
+  wholeOf,
+} from './content.ts'
 import { assertGoodEnd, bodyOf } from './reply.ts'
 import { Request } from './request.ts'
 import { Deadlines } from './deadlines.ts'
@@ -47,6 +57,8 @@ const DEFAULT_TIMEOUT_MS = 30_000
 const DEFAULT_LEVEL = 1
 const CLOSE_GRACE_MS = 5_000
 const OWN_EVENTS = 'link.'
+/** How many bytes of events may wait for an end that does not read. A single larger event may. */
+const MAX_EVENT_BYTES = 8_388_608
 
 // Long because users call this class, and its comments are their manual.
 
@@ -66,6 +78,8 @@ export class Link implements AsyncDisposable {
   readonly #deadlines = new Deadlines()
   #state: LinkState = 'connecting'
   #open = 0
+  /** The bytes of events that the connection has not accepted yet. */
+  #eventBytes = 0
   #dispatching = 0
   #reconnects = false
   /** Called when the connection is lost, or when the other end leaves. */
@@ -361,16 +375,23 @@ export class Link implements AsyncDisposable {
 
   async #emit(name: string, payload: unknown, given: { readonly level?: Level } | undefined): Promise<void> {
     const { level = DEFAULT_LEVEL } = checkedEvent(name, given)
+    await this.emitEncoded(name, encodedEvent(payload), level)
+  }
+
+  /** Emits an event that is encoded already, because it goes to many links. @internal @throws PikoError `LINK_LOST`, `LINK_FULL` */
+  async emitEncoded(name: string, { type, whole }: EncodedEvent, level: Level = DEFAULT_LEVEL): Promise<void> {
     const carrier = this.#carrier
     if (!carrier || this.#state === 'closed' || this.#state === 'down')
       throw lost('is not connected, so the event is dropped')
     if (this.#open >= carrier.maxOpen) throw full(carrier.maxOpen)
-    const { type, whole } = contentOf(payload)
-    if (!whole) throw wrongCall('an event over a link', ['payload must be a JSON value or bytes, not a stream'])
+    if (this.#eventBytes > 0 && this.#eventBytes + whole.length > MAX_EVENT_BYTES)
+      throw new PikoError('LINK_FULL', `${this.#eventBytes} bytes of events wait, and the other end does not read them`)
     this.#open++
+    this.#eventBytes += whole.length
     try {
       await carrier.begin({ head: { kind: 'event', route: name, type }, level, whole }).whenSent()
     } finally {
+      this.#eventBytes -= whole.length
       this.#open--
     }
   }

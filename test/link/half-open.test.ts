@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls'
 import { defineRoutes, type ListenOptions } from 'piko/link'
 import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Certificates } from '../support/certificates.ts'
+import { HalfOpen } from '../../src/link/connect/half-open.ts'
 import { dialled, serving } from './support.ts'
 
 const nothing = (): void => {}
@@ -42,7 +43,7 @@ async function silent(url: string, count: number): Promise<Set<Socket>> {
   return open
 }
 
-describe.each(['TLS', 'WebSocket', 'WebSocket over TLS'])('connections over %s', (over) => {
+describe.each(['TCP', 'TLS', 'WebSocket', 'WebSocket over TLS'])('connections over %s', (over) => {
   const options = (): Partial<ListenOptions> => ({
     log: SILENT,
     routes,
@@ -55,7 +56,7 @@ describe.each(['TLS', 'WebSocket', 'WebSocket over TLS'])('connections over %s',
     const url = (server.url ?? '').replace('127.0.0.1', 'localhost')
     const link = await dialled({ url, tls: { ca } })
     const open = await silent(url, 150)
-    // All 100 places are taken, so the others are closed immediately.
+    // There are 100 places, so the oldest are closed immediately.
     await vi.waitUntil(() => open.size <= 100)
     await vi.waitUntil(() => open.size === 0, { timeout: 10_000 })
     // A link that was open before is not affected, and new ones are accepted again.
@@ -63,6 +64,42 @@ describe.each(['TLS', 'WebSocket', 'WebSocket over TLS'])('connections over %s',
     expect(await (await dialled({ url, tls: { ca } })).call('/echo', 2)).toBe(2)
     expect(server.links.size).toBe(2)
   })
+
+  it('that stay half open keep no new client out, however many they are', async () => {
+    const server = await serving({ ...options(), handshake: '1h' })
+    const url = (server.url ?? '').replace('127.0.0.1', 'localhost')
+    const open = await silent(url, 150)
+    await vi.waitUntil(() => open.size <= 100)
+    const [link] = await Promise.all([dialled({ url, tls: { ca } }), silent(url, 50)])
+    expect(await link.call('/echo', 1)).toBe(1)
+    expect(server.links.size).toBe(1)
+  })
+})
+
+it('the address with the most half open connections loses its oldest', () => {
+  const closed: string[] = []
+  const halfOpen = new HalfOpen(4)
+  const arrive = (name: string, address: string | undefined) => {
+    const connection = { address, close: () => void closed.push(name) }
+    halfOpen.add(connection)
+    return connection
+  }
+  const first = arrive('honest', '10.0.0.1')
+  for (const name of ['a', 'b', 'c', 'd']) arrive(name, '10.0.0.2')
+  expect(closed).toEqual(['a'])
+  // All addresses of one /64 count as one.
+  for (const [name, address] of [
+    ['e', '2001:db8:0:1::5'],
+    ['f', '2001:db8::1:2:3:4:5'],
+    ['g', '2001:db8:0:1:ffff::'],
+  ] as const)
+    arrive(name, address)
+  expect(closed).toEqual(['a', 'b', 'c', 'e'])
+  expect([halfOpen.delete(first), halfOpen.delete(first)]).toEqual([true, false])
+  arrive('h', undefined)
+  expect(closed).toEqual(['a', 'b', 'c', 'e'])
+  halfOpen.closeAll()
+  expect(closed.slice(4).toSorted()).toEqual(['d', 'f', 'g', 'h'])
 })
 
 describe('a half open connection', () => {

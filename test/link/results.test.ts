@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
+import { connect } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import { defineRoutes, dial, listen, type Routes } from 'piko/link'
+import { defineRoutes, dial, linkOf, listen, type Routes } from 'piko/link'
 import { describe, expect, it, vi } from 'vitest'
 import { linked, serving } from './support.ts'
 
@@ -170,5 +171,27 @@ describe('an event', () => {
       })
     await link.emit('price', 1)
     expect(link.stats().open).toBe(0)
+  })
+
+  it('reaches all links but those that do not read, of which at most 8 MB wait', async () => {
+    const server = await serving({ routes: [] as Routes[] })
+    const seen: unknown[] = []
+    await using reader = await dial({ url: server.url ?? '' })
+    reader.events.on('news', (bytes) => void seen.push((bytes as Buffer).length))
+    const socket = connect(Number(new URL((server.url ?? '').replace('piko', 'http')).port), '127.0.0.1')
+    await using deaf = linkOf(socket, { role: 'dial' })
+    await deaf.ready()
+    await vi.waitUntil(() => server.links.size === 2)
+    socket.pause()
+    const news = Buffer.alloc(4_000_000)
+    const counts: number[] = []
+    // More than the buffers of the system hold, and more than may wait.
+    for (let sent = 0; sent < 4; sent++) counts.push(await server.broadcast('news', news))
+    await vi.waitUntil(() => seen.length === 4)
+    expect(seen).toEqual(Array.from({ length: 4 }, () => news.length))
+    expect(counts.at(-1)).toBe(1)
+    const [, stuck] = server.links
+    await expect(stuck?.emit('news', news)).rejects.toMatchObject({ code: 'LINK_FULL' })
+    socket.resume()
   })
 })

@@ -1,11 +1,12 @@
 import type { Server, Socket } from 'node:net'
+import type { HalfOpen, HalfOpenConnection } from './half-open.ts'
 
 export interface ArrivalLimits {
   /** How long a connection may take. */
   readonly ms: number
-  /** Whether one more connection is accepted. */
-  readonly hasRoom: (waiting: number) => boolean
-  /** Called for each connection that was refused, or closed before it was ready. */
+  /** The places for connections that are not ready. */
+  readonly halfOpen: HalfOpen<HalfOpenConnection>
+  /** Called for each connection that was closed before it was ready. */
   readonly refused: () => void
 }
 
@@ -15,7 +16,7 @@ export interface ArrivalLimits {
  */
 export class Arrivals {
   readonly #limits: ArrivalLimits
-  readonly #waiting = new Map<string, Socket>()
+  readonly #waiting = new Map<string, HalfOpenConnection>()
 
   constructor(server: Server, limits: ArrivalLimits) {
     this.#limits = limits
@@ -24,29 +25,28 @@ export class Arrivals {
 
   /** Removes a connection that is ready. @param socket the TCP socket, or the TLS socket over it */
   ready(socket: Socket): void {
-    this.#waiting.delete(nameOf(socket))
-  }
-
-  /** Closes all connections that are not ready. */
-  close(): void {
-    for (const socket of this.#waiting.values()) socket.destroy()
+    const name = nameOf(socket)
+    const arrival = this.#waiting.get(name)
+    if (!arrival) return
+    this.#waiting.delete(name)
+    this.#limits.halfOpen.delete(arrival)
   }
 
   #arrived(socket: Socket): void {
-    if (!this.#limits.hasRoom(this.#waiting.size)) {
-      socket.destroy()
-      return this.#limits.refused()
-    }
+    const { halfOpen, ms, refused } = this.#limits
     const name = nameOf(socket)
-    this.#waiting.set(name, socket)
-    const isWaiting = (): boolean => this.#waiting.get(name) === socket
-    const late = setTimeout(() => isWaiting() && socket.destroy(), this.#limits.ms)
+    const arrival = { address: socket.remoteAddress, close: () => void socket.destroy() }
+    this.#waiting.set(name, arrival)
+    const isWaiting = (): boolean => this.#waiting.get(name) === arrival
+    const late = setTimeout(() => isWaiting() && socket.destroy(), ms)
     socket.once('close', () => {
       clearTimeout(late)
       if (!isWaiting()) return
       this.#waiting.delete(name)
-      this.#limits.refused()
+      halfOpen.delete(arrival)
+      refused()
     })
+    halfOpen.add(arrival)
   }
 }
 

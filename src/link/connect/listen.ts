@@ -8,12 +8,14 @@ import { aFunction, aTable, aText, flag, wholeNumber } from '../../options.ts'
 import { messageOf, propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import { Service } from '../../service/service.ts'
+import { encodedEvent } from '../content.ts'
 import type { Link } from '../link.ts'
 import { checkedEvent, limitsOf, linkCall, type LinkOptions } from '../link-options.ts'
 import { RouteTable } from '../routes/table.ts'
 import { isLoopback } from '../../access/loopback.ts'
 import { addressText } from './address.ts'
 import { Arrivals } from './arrivals.ts'
+import { HalfOpen, type HalfOpenConnection } from './half-open.ts'
 import { linkOver } from './link-of.ts'
 import { acceptSockets } from './websocket.ts'
 
@@ -34,10 +36,15 @@ export interface ListenOptions extends LinkOptions {
   readonly maxConnections?: number
 }
 
-/** How many connections may be in their handshake at the same time, including TLS and the WebSocket upgrade. Further ones are closed. */
+/**
+ * How many connections may be in their handshake at the same time, including TLS and the WebSocket upgrade. A further one takes the place of
+ * another.
+ */
 const MAX_HANDSHAKES = 100
 const DEFAULT_CONNECTIONS = 1_000
 const UPGRADE_REQUIRED = 426
+/** How long a broadcast waits for links that read slowly. */
+const ACCEPT_MS = 1_000
 /** Refused connections are only counted; this is how often the count may be logged. */
 const LOG_EACH_MS = 60_000
 
@@ -86,8 +93,8 @@ export class LinkServer extends Service {
   /** All links share this table. A table for each connection would make even a refused connection expensive. */
   readonly #table: RouteTable
   readonly #links = new Set<Link>()
-  readonly #handshakes = new Set<Link>()
-  /** The connections whose TLS handshake or WebSocket upgrade has not finished. */
+  /** The connections whose handshake, TLS handshake or WebSocket upgrade has not finished. */
+  readonly #halfOpen = new HalfOpen<HalfOpenConnection>(MAX_HANDSHAKES)
   #arrivals: Arrivals | undefined
   #server: Server | undefined
   #url: string | undefined
@@ -110,15 +117,26 @@ export class LinkServer extends Service {
   }
 
   /**
-   * Emits an event on all links. A link that reads too slowly does not get it.
+   * Emits an event on all links. A link that reads too slowly does not get it: 8 MB of earlier events wait for it.
    *
-   * @returns the number of links that got the event
-   * @throws PikoError `USAGE` if the name is wrong
+   * @returns the number of links whose connection has accepted the event within a second
+   * @throws PikoError `USAGE` if the name is wrong, the payload is a stream, or JSON can't represent it
    */
   async broadcast(name: string, payload?: unknown): Promise<number> {
     checkedEvent(name)
-    const sent = await Promise.allSettled([...this.#links].map((link) => link.emit(name, payload)))
-    return sent.filter(({ status }) => status === 'fulfilled').length
+    const encoded = encodedEvent(payload)
+    let sent = 0
+    const all = [...this.#links].map((link) =>
+      link.emitEncoded(name, encoded).then(
+        () => void sent++,
+        () => {},
+      ),
+    )
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(late.resolve, ACCEPT_MS)
+    await Promise.race([Promise.all(all), late.promise])
+    clearTimeout(timer)
+    return sent
   }
 
   protected override async onStart(): Promise<void> {
@@ -145,51 +163,51 @@ export class LinkServer extends Service {
 
   protected override async onStop(): Promise<void> {
     this.#server?.close()
-    this.#arrivals?.close()
-    for (const link of this.#handshakes) link.destroy()
+    this.#halfOpen.closeAll()
     await Promise.all([...this.#links].map((link) => link.close()))
     this.#server = undefined
   }
 
   #watched(server: Server, ms: number): Arrivals {
-    return new Arrivals(server, {
-      ms,
-      hasRoom: (waiting) => waiting + this.#handshakes.size < MAX_HANDSHAKES && !this.shouldStop,
-      refused: () => this.#refuse(),
-    })
+    return new Arrivals(server, { ms, halfOpen: this.#halfOpen, refused: () => this.#refuse() })
   }
 
   #accept(duplex: Duplex, socket: Socket): void {
     this.#arrivals?.ready(socket)
     const max = this.#options.maxConnections ?? DEFAULT_CONNECTIONS
-    if (this.#handshakes.size >= MAX_HANDSHAKES || this.#links.size >= max || this.shouldStop) {
+    if (this.#links.size >= max || this.shouldStop) {
       duplex.on('error', () => {})
       duplex.destroy()
       return this.#refuse()
     }
     const ownsChunks = this.#options.websocket !== true
     const link = linkOver(duplex, { ...this.#options, role: 'listen' }, { table: this.#table, ownsChunks })
-    this.#handshakes.add(link)
-    void this.#follow(link)
+    const handshake = { address: socket.remoteAddress, close: () => link.destroy() }
+    void this.#follow(link, handshake)
+    this.#halfOpen.add(handshake)
   }
 
-  async #follow(link: Link): Promise<void> {
+  async #follow(link: Link, handshake: HalfOpenConnection): Promise<void> {
     try {
       await link.ready()
     } catch {
       // If the other end uses the protocol, it gets the reason. Here the refusal is only counted.
-      this.#handshakes.delete(link)
       return this.#refuse()
+    } finally {
+      this.#halfOpen.delete(handshake)
     }
-    this.#handshakes.delete(link)
     this.#links.add(link)
+    void this.#welcome(link)
+    await link.whenClosed()
+    this.#links.delete(link)
+  }
+
+  async #welcome(link: Link): Promise<void> {
     try {
       await this.#options.onConnection?.(link)
     } catch (error) {
       this.log.error({ err: error }, 'onConnection failed; the link stays open')
     }
-    await link.whenClosed()
-    this.#links.delete(link)
   }
 
   #routesRefused(error: unknown): void {
