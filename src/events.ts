@@ -3,7 +3,7 @@ import { stackOf, watchStray } from './errors-read.ts'
 import type { BackfillState } from './ledger/backfill.ts'
 import type { ItemCounts } from './item/item-counts.ts'
 import type { ActorKind } from './access/actor.ts'
-import type { ItemState } from './item/item.ts'
+import type { ItemPhases, ItemState } from './item/item.ts'
 import type { BatchState } from './run/batch.ts'
 import type { NoticeKind } from './notice/notice.ts'
 import type { Outcome, RunState } from './run/run.ts'
@@ -144,6 +144,8 @@ export interface EventMap {
     /** The class of the error; undefined unless the item is dead. */
     class: string | undefined
     durationMs: number
+    /** The parts of `durationMs`; undefined if the item's function was not called. */
+    phases: ItemPhases | undefined
   }
   /** The counts of items of a run that has items on this node, emitted each second. */
   'items.progress': { runId: number; jobId: string } & ItemCounts

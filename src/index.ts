@@ -8,7 +8,7 @@ export type { FleetLimit, FleetLimiter, FleetLimitOptions, FleetTakeOptions } fr
 export type { Ready, StepMapOptions, StepOptions, StepScope, Steps, UntilOptions } from './job/steps.ts'
 export type { StepRecord } from './run/step.ts'
 export { ItemError, type ItemErrorOptions } from './item/item-error.ts'
-export type { Item, ItemState } from './item/item.ts'
+export type { Item, ItemPhases, ItemState } from './item/item.ts'
 export type { ItemRetrySpec } from './item/budget.ts'
 export type { LaneSpec } from './item/lane.ts'
 export type * from './job/items/adding.ts'

@@ -32,3 +32,18 @@ export interface Item<D = unknown> {
   /** The bytes that an earlier, failed try passed to `ctx.keep`; undefined if there are none. */
   readonly kept: Uint8Array | undefined
 }
+
+/**
+ * How many milliseconds each phase of an item's attempt took.
+ *
+ * - `resources`: until its resources were borrowed and its function was called
+ * - `lane`: how long its lane took to respond, as measured with `ctx.lane.measured`; in a crawl, the download
+ * - `function`: the rest of its function; in a crawl, the step
+ * - `store`: its rows were sent to the sinks, and its end was stored
+ */
+export interface ItemPhases {
+  readonly resources: number
+  readonly lane: number
+  readonly function: number
+  readonly store: number
+}

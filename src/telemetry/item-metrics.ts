@@ -14,9 +14,11 @@ export function countItems(events: Events, registry: Registry): (() => void)[] {
     return classes.has(name) ? name : 'other'
   }
   return [
-    events.on('item.ended', ({ jobId, kind, state, class: name, durationMs }) => {
+    events.on('item.ended', ({ jobId, kind, state, class: name, durationMs, phases }) => {
       metrics.ends.inc({ job_id: jobId, kind, state })
       metrics.seconds.observe({ job_id: jobId, kind }, durationMs / 1_000)
+      for (const [phase, ms] of Object.entries(phases ?? {}))
+        metrics.phases.observe({ job_id: jobId, kind, phase }, ms / 1_000)
       if (name !== undefined) metrics.errors.inc({ job_id: jobId, class: labelOf(name) })
     }),
   ]
@@ -49,6 +51,13 @@ function metricsOn(registry: Registry) {
       name: 'piko_item_seconds',
       help: 'How long attempts of items took on this node.',
       labelNames: ['job_id', 'kind'],
+      buckets: BUCKETS_S,
+      registers,
+    }),
+    phases: new Histogram({
+      name: 'piko_item_phase_seconds',
+      help: 'How long the phases of attempts of items took on this node.',
+      labelNames: ['job_id', 'kind', 'phase'],
       buckets: BUCKETS_S,
       registers,
     }),

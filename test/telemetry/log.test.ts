@@ -219,7 +219,16 @@ const SAMPLES: { readonly [N in EventName]: EventMap[N] } = {
   'batch.changed': { batchId: 3, jobId: 'sync', state: 'running', doneRunId: undefined },
   'run.progress': { runId: 7, jobId: 'sync', done: 1, total: 2, message: 'half' },
   'run.settled': settled,
-  'item.ended': { runId: 7, jobId: 'sync', itemId: 9, kind: 'page', state: 'done', class: undefined, durationMs: 3 },
+  'item.ended': {
+    runId: 7,
+    jobId: 'sync',
+    itemId: 9,
+    kind: 'page',
+    state: 'done',
+    class: undefined,
+    durationMs: 3,
+    phases: undefined,
+  },
   'items.progress': {
     ...{ runId: 7, jobId: 'sync', total: 3, queued: 1, running: 0, done: 2, dead: 0, skipped: 0, cancelled: 0 },
     ...{ duplicates: 0, left: 0, bytes: 0, ms: 9 },

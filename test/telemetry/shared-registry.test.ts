@@ -50,5 +50,6 @@ it('a registry of the user has the metrics of items', async () => {
   const text = await registry.metrics()
   expect(text).toContain('piko_item_total{job_id="pages",kind="page",state="dead"} 1')
   expect(text).toContain('piko_item_seconds_count{job_id="pages",kind="page"} 1')
+  expect(text).toContain('piko_item_phase_seconds_count{job_id="pages",kind="page",phase="function"} 1')
   expect(text).toContain('piko_item_error_total{job_id="pages",class="missing"} 1')
 })

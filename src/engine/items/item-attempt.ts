@@ -1,5 +1,6 @@
 import { PikoError } from '../../errors.ts'
 import { renewedTries } from '../../item/budget.ts'
+import type { ItemPhases } from '../../item/item.ts'
 import { loopTurn } from '../../loop-turn.ts'
 import type { KindPolicy } from '../../job/items/item-policy.ts'
 import type { JobDefinition } from '../../job/spec.ts'
@@ -47,6 +48,9 @@ export class ItemAttempt {
   readonly keptBefore: Uint8Array | undefined
   live: LiveAttempt | undefined
   startedAt = 0
+  /** When the item's function was called, and when it returned. */
+  calledAt: number | undefined
+  returnedAt: number | undefined
   bytes = 0
   position: string | undefined
   /** How long the item's lane took to respond, in milliseconds. Undefined: use the duration of the function. Null: unknown. */
@@ -102,6 +106,15 @@ export class ItemAttempt {
   /** Whether this attempt has stored a checkpoint. */
   get hasProgressed(): boolean {
     return this.position !== this.item.position
+  }
+
+  /** Divides the time of the attempt, which ended at `now`, into phases. */
+  phases(now: number): ItemPhases | undefined {
+    const { startedAt, calledAt, returnedAt = now, laneMs } = this
+    if (calledAt === undefined) return undefined
+    const functionMs = returnedAt - calledAt
+    const ofLane = Math.min(functionMs, laneMs ?? 0)
+    return { resources: calledAt - startedAt, lane: ofLane, function: functionMs - ofLane, store: now - returnedAt }
   }
 
   get held(): HeldItem {

@@ -331,6 +331,7 @@ export class ItemRunner extends Service {
       // This is checked late, because the item may have been waiting for a resource.
       if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
       const item = itemOf(attempt)
+      attempt.calledAt = this.#parts.clock.monotonic()
       try {
         await kind.kind.run(item, itemContext(base as never, attempt, item, actions))
       } finally {
@@ -349,7 +350,11 @@ export class ItemRunner extends Service {
 
   #handled(held: Held): void {
     held.hasReturned = true
-    if (held.attempt) this.#slots.took(this.#parts.clock.monotonic() - held.attempt.startedAt)
+    const { attempt } = held
+    if (attempt) {
+      attempt.returnedAt = this.#parts.clock.monotonic()
+      this.#slots.took(attempt.returnedAt - attempt.startedAt)
+    }
     this.#free(held)
   }
 
@@ -502,11 +507,13 @@ export class ItemRunner extends Service {
 
   #tell({ item, attempt }: Held, how: ItemStored, end: ItemEnd | undefined): void {
     const { clock, events } = this.#parts
+    const now = clock.monotonic()
     events.emit('item.ended', {
       ...{ runId: this.runs.get(item.fence)?.run.id ?? 0, jobId: item.jobId, itemId: item.id, kind: item.kind },
       state: how === 'dead' || !end ? 'dead' : end.to,
       class: end?.to === 'dead' ? end.reason : undefined,
-      durationMs: attempt ? clock.monotonic() - attempt.startedAt : 0,
+      durationMs: attempt ? now - attempt.startedAt : 0,
+      phases: attempt?.phases(now),
     })
   }
 
