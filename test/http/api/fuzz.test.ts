@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
+import { eventually } from '../../support/app.ts'
 import { apiFixture } from '../../support/api-fixture.ts'
 import { fuzzApi } from '../../support/api-fuzz.ts'
 import { rawFuzz } from '../../support/raw-fuzz.ts'
@@ -30,7 +31,8 @@ describeStores((store) => {
     expect(wrong).toEqual([])
     expect((await fetch(`${url}/status`)).status).toBe(200)
     for (const socket of half) socket.destroy()
-    expect(heldMb() - before).toBeLessThan(MAX_GROWTH_MB)
+    // Sockets that have just ended give back their buffers a little later.
+    await eventually(() => expect(heldMb() - before).toBeLessThan(MAX_GROWTH_MB))
     await app.stop()
   })
 })
