@@ -50,7 +50,7 @@ export const jobId = z.string().min(1).max(MAX_JOB_ID).meta({ description: 'The 
 export const text = z.string().max(MAX_TEXT)
 export const name = z.string().min(1).max(MAX_JOB_ID)
 
-/** Creates the schema of a whole number that is given as text in a path or a query. */
+/** Creates the schema of a whole number that is given as a string in a path or a query. */
 export function wholeText(min: number, max = Number.MAX_SAFE_INTEGER) {
   return z
     .string()
@@ -60,13 +60,13 @@ export function wholeText(min: number, max = Number.MAX_SAFE_INTEGER) {
     .meta(shownAs({ type: 'integer', minimum: min, ...(max < Number.MAX_SAFE_INTEGER && { maximum: max }) }))
 }
 
-/** `true` or `false` as text. */
+/** `true` or `false` as a string. */
 export const flagText = z
   .enum(['true', 'false'])
   .transform((value) => value === 'true')
   .meta(shownAs({ type: 'boolean' }))
 
-/** Creates the schema of a JSON value that is given as text in a query. */
+/** Creates the schema of a JSON value that is given as a string in a query. */
 export function jsonText(maxLength: number) {
   return z
     .string()

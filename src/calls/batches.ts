@@ -103,7 +103,7 @@ class Batch<T> {
     return this.#items.length >= this.#maxRows || this.#bytes >= this.#maxBytes
   }
 
-  /** Resolves when the first item has waited long enough. Undefined if items may wait forever, or if no item waits. */
+  /** Resolves when the first item has waited long enough. Undefined if items may wait forever, or if no item is waiting. */
   get late(): Promise<typeof LATE> | undefined {
     return this.#late
   }

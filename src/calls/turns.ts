@@ -8,7 +8,7 @@ interface Waiter<T, R> {
 }
 
 /**
- * A queue of callers that wait for their turn, first in, first out. If a caller's signal aborts, the caller leaves the queue.
+ * A queue of callers that are waiting for their turn, first in, first out. If a caller's signal aborts, the caller leaves the queue.
  *
  * @typeParam T the value that a caller passes,
  * @typeParam R the result of its turn

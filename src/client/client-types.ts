@@ -7,7 +7,7 @@ type Optional<In, Out> = {
   [K in keyof Out as K extends keyof In ? (undefined extends In[K] ? K : never) : never]?: Out[K] | undefined
 } & { [K in keyof Out as K extends keyof In ? (undefined extends In[K] ? never : K) : never]: Out[K] }
 
-/** The fields of a path or query. Numbers and flags have their own types here, although they are sent as text. */
+/** The fields of a path or query. Numbers and flags have their own types here, although they are sent as strings. */
 type Sent<F> = F extends Fields ? Known<Optional<z.input<F>, z.output<F>>, z.output<F>> : unknown
 
 /** Removes a schema without fields, because its type has an index signature that would allow any name. */

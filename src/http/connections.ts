@@ -26,7 +26,7 @@ export class Connections {
     return [...this.#requests.values()].reduce((sum, requests) => sum + requests, 0)
   }
 
-  /** Ends connections that only wait for their client: those without a request, or with an incomplete one. */
+  /** Ends connections that are only waiting for their client: those without a request, or with an incomplete one. */
   endIdle(): void {
     for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy()
   }

@@ -99,6 +99,6 @@ function problemOf(name: string, value: string): string | undefined {
     validateHeaderValue(name, value)
     return undefined
   } catch (error) {
-    return `${messageOf(error)}; expected Latin letters without line breaks: encode other texts, for example with encodeURIComponent`
+    return `${messageOf(error)}; expected Latin letters without line breaks: encode other strings, for example with encodeURIComponent`
   }
 }

@@ -34,11 +34,11 @@ export interface HeldLock extends AsyncDisposable {
 /**
  * The context of a handler.
  *
- * @typeParam R the resources by name,
- * @typeParam C the parsed config,
- * @typeParam S the sinks by name,
- * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`,
- * @typeParam I the parsed input,
+ * @typeParam R the resources by name
+ * @typeParam C the parsed config
+ * @typeParam S the sinks by name
+ * @typeParam W the window: `Window` for a job with windows, otherwise `undefined`
+ * @typeParam I the parsed input
  * @typeParam M the data of the job's items by kind
  */
 export interface JobContext<
@@ -103,14 +103,14 @@ export interface JobContext<
    */
   readonly limit: FleetLimit
   /**
-   * Returns a value that all nodes share. The end of the run also ends calls that wait for a new value. Values whose definitions exist
-   * before the app starts are loaded before any run begins.
+   * Returns a value that all nodes share. The end of the run also ends calls that are waiting for a new value. Values whose definitions
+   * exist before the app starts are loaded before any run begins.
    *
    * @example const { rate } = ctx.shared(Rates).value
    */
   shared<T, I>(definition: SharedDefinition<T, I>): SharedHandle<T, I>
   /**
-   * Returns the cache of a definition. All runs of this process share it. The end of the run also ends calls that wait for a value.
+   * Returns the cache of a definition. All runs of this process share it. The end of the run also ends calls that are waiting for a value.
    *
    * @example const rate = await ctx.cache(rates).fetch('EUR', (signal) => load('EUR', signal))
    */

@@ -100,7 +100,7 @@ class Copier {
 
   #plain(value: object | bigint): unknown {
     if (typeof value === 'bigint')
-      return this.#refuse(`is the BigInt ${value}, which JSON can't represent: pass it as text`)
+      return this.#refuse(`is the BigInt ${value}, which JSON can't represent: pass it as a string`)
     if (typeof value === 'function') return this.#refuse('is a function, which JSON leaves out')
     if (types.isBoxedPrimitive(value)) return this.copy(value.valueOf(), '')
     if (this.#above.includes(value))

@@ -8,7 +8,7 @@ import {
   type OutgoingSpec,
 } from './carrier/carrier.ts'
 
-/** A call that waits for its reply. It receives the reply when the reply begins, or the reason why there is none. */
+/** A call that is waiting for its reply. It receives the reply when the reply begins, or the reason why there is none. */
 export interface Call {
   /** The id of the call's request; undefined until the request has begun. */
   id: number | undefined
@@ -37,7 +37,7 @@ export class Calls {
     })
   }
 
-  /** Passes a reply that has begun to the call that waits for it. */
+  /** Passes a reply that has begun to the call that is waiting for it. */
   replied(reply: IncomingMessage): void {
     const call = this.#waiting.get(reply.head.of ?? 0)
     if (!call) return reply.cancel(CANCEL_CODES.unwanted, 'its caller no longer waits')

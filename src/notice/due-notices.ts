@@ -45,7 +45,7 @@ export function dueNotices(alerts: readonly Alert[], lastTold: LastTold, now: Da
   return { due, nextAt: nextMs === Infinity ? undefined : new Date(nextMs) }
 }
 
-/** Returns the notice that an alert waits for. Undefined: people have already been notified. */
+/** Returns the notice that an alert is waiting for. Undefined: people have already been notified. */
 function kindOf(alert: Alert, { repeatMs }: NoticePolicy): DueNotice['kind'] | undefined {
   const { toldAt, recoveredAt, lastAt, problem } = alert
   if (!toldAt) return problem

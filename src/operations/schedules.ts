@@ -139,7 +139,7 @@ export class Schedules {
   }
 }
 
-/** Gives the event loop turns between the ticks, because each tick of a schedule with hundreds of cron expressions takes milliseconds. */
+/** Yields to the event loop between the ticks, because each tick of a schedule with hundreds of cron expressions takes milliseconds. */
 async function inTurns(
   schedule: ScheduleSpec,
   start: Date,

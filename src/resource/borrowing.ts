@@ -117,7 +117,7 @@ export class Borrowing {
       return true
     } catch (thrown) {
       if (!(thrown instanceof ResourceLost) || this.#borrower.signal.aborted) throw thrown
-      // While the run waits, it must hold no values.
+      // While the run is waiting, it must not hold any values.
       const loans = places.map((place) => [place, this.#loans.get(place)] as const).reverse()
       for (const [place, loan] of loans) {
         this.#loans.delete(place)

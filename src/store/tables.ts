@@ -160,8 +160,8 @@ export interface WindowTable {
   /** The last backfill to which the window belonged. */
   backfill_id: Generated<number | null>
   /**
-   * For a waiting window: the upstream job for which it waits, and the instant that this job must cover. Null until a node has checked the
-   * window.
+   * For a waiting window: the upstream job for which it is waiting, and the instant that this job must cover. Null until a node has checked
+   * the window.
    */
   wait_job: Generated<string | null>
   wait_at: NullableInstant

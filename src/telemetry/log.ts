@@ -22,8 +22,8 @@ export interface LoggerOptions {
   /** The lowest level to log: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
   readonly level: string
   /**
-   * Whether to write JSON: one object per line (`time` in ISO 8601 UTC, `level` as text). Otherwise writes short lines for people, in local
-   * time.
+   * Whether to write JSON: one object per line (`time` in ISO 8601 UTC, `level` as a string). Otherwise writes short lines for people, in
+   * local time.
    */
   readonly json: boolean
   /** The field `name` of JSON lines. */

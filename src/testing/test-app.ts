@@ -159,10 +159,11 @@ export class TestApp extends Piko {
 
   /**
    * Moves the app's `ManualClock`. It stops at each instant at which something is due, and waits until everything that is due has been
-   * planned and has run. It does not wait for runs that sleep on the clock. All test apps of this process on the same clock move together.
+   * planned and has run. It does not wait for runs that are sleeping on the clock. All test apps of this process on the same clock move
+   * together.
    *
    * @param by a duration such as `'365d'`, milliseconds, or `{ to: instant }`
-   * @throws PikoError `USAGE`; `TIMEOUT` if runs neither end nor sleep on the clock
+   * @throws PikoError `USAGE`; `TIMEOUT` if runs have not ended and are not sleeping on the clock
    * @example await app.advance('1d')
    */
   async advance(by: AdvanceBy): Promise<void> {

@@ -153,7 +153,7 @@ function parse(expression: unknown, jobId?: string): Cron {
     )
   }
   const fields = 'five fields (minute, hour, day of month, month, weekday), or six with the second first'
-  if (typeof expression !== 'string') return refuse(fields, 'write it as text, such as "0 * * * *"')
+  if (typeof expression !== 'string') return refuse(fields, 'write it as a string, such as "0 * * * *"')
   // croner reads any string with a colon as a date on which it fires once, so it would accept "0 12:30 * * *".
   if (expression.includes(':'))
     return refuse(`${fields}, without ":"`, 'write 12:30 as "30 12 * * *", or one instant with the option at')

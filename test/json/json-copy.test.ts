@@ -105,7 +105,7 @@ describe('jsonCopy', () => {
       '$.list[2] is NaN, which JSON turns into null',
       '$.list[3] is undefined, which JSON turns into null',
       '$.infinite is -Infinity, which JSON turns into null',
-      "$.big is the BigInt 12, which JSON can't represent: pass it as text",
+      "$.big is the BigInt 12, which JSON can't represent: pass it as a string",
       '$.fn is a function, which JSON leaves out',
       '$.symbol is a symbol, which JSON leaves out',
       '$.late is an invalid Date, which JSON turns into null',
@@ -122,7 +122,7 @@ describe('jsonCopy', () => {
   it.each<[string, unknown, string]>([
     ['a function', () => 1, '$ is a function, which JSON leaves out'],
     ['a symbol', Symbol('s'), '$ is a symbol, which JSON leaves out'],
-    ['a BigInt', 1n, "$ is the BigInt 1, which JSON can't represent: pass it as text"],
+    ['a BigInt', 1n, "$ is the BigInt 1, which JSON can't represent: pass it as a string"],
     ['nothing, says its toJSON', { toJSON: () => undefined }, '$ is undefined, which JSON turns into null'],
     [
       'a toJSON that throws',

@@ -47,7 +47,7 @@ export const TOKENS = [
     method: 'POST',
     path: '/tokens',
     role: 'admin',
-    summary: 'Creates a token. Only this response contains its text.',
+    summary: 'Creates a token. Only this response contains the token itself.',
     body: z.strictObject({
       name: z.string().min(1).max(100),
       role,

@@ -3,7 +3,7 @@ import { readInstant } from '../../time/instant.ts'
 import { dateProblem, writtenDate } from '../../time/local-dates.ts'
 
 /**
- * Parses an instant or a date. Returns a date as text, because its day begins in the job's time zone, which is not known yet.
+ * Parses an instant or a date. Returns a date as a string, because its day begins in the job's time zone, which is not known yet.
  *
  * @throws InvalidArgumentError for any other text
  */

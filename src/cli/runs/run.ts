@@ -25,7 +25,7 @@ import { runThere } from '../remote/run-there.ts'
 import type { RunOptions } from '../../operations/runs/run-request.ts'
 import { withApp } from '../with-app.ts'
 
-/** The terminal on which the command shows what it waits for. */
+/** The terminal on which the command shows what it is waiting for. */
 interface Terminal {
   readonly bar: ProgressBar | undefined
   readonly globals: GlobalOptions

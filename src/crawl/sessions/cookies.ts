@@ -30,7 +30,7 @@ export class Cookies {
     }
   }
 
-  /** Returns the jar as text to store. If the text would be too long, returns an empty string, which means no cookies. */
+  /** Returns the jar as a string to store. If the string would be too long, returns an empty string, which means no cookies. */
   text(): string {
     const text = JSON.stringify(this.#jar.serializeSync() ?? {})
     return text.length > MAX_JAR_CHARS ? '' : text

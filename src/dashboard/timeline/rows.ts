@@ -13,7 +13,7 @@ export interface Bar {
   readonly asked: number
   /** When the run was due and could be claimed. */
   readonly due: number
-  /** When a node claimed the run; undefined while the run waits. */
+  /** When a node claimed the run; undefined while the run is waiting. */
   readonly claimed: number | undefined
   readonly end: number
 }

@@ -11,7 +11,7 @@ type EndedClaim = Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>
 interface Entry {
   readonly blocked: Blocked
   readonly until: number
-  /** Whether the entry waits for the end of a run. Otherwise it waits for a time. */
+  /** Whether the entry is waiting for the end of a run. Otherwise it is waiting for a time. */
   readonly isConcurrency: boolean
 }
 
@@ -55,7 +55,7 @@ export class LeftOut {
     this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
   }
 
-  /** Removes the entry that waits for the end of this run. Returns false if there is none. */
+  /** Removes the entry that is waiting for the end of this run. Returns false if there is none. */
   release(claim: EndedClaim): boolean {
     if (this.#ended && this.#ended.length < MAX_ENTRIES) this.#ended.push(claim)
     if (this.#entries.size === 0) return false
@@ -73,7 +73,7 @@ export class LeftOut {
     return (this.#endedNames ??= new Set(this.#ended.flatMap(namesOf))).has(name)
   }
 
-  /** Removes all entries that wait for the end of a run. The run may have ended on another node. */
+  /** Removes all entries that are waiting for the end of a run. The run may have ended on another node. */
   forgetEnds(): void {
     for (const [name, { isConcurrency }] of this.#entries) if (isConcurrency) this.#entries.delete(name)
   }
@@ -87,7 +87,7 @@ export class LeftOut {
   /**
    * Returns when the first entry ends.
    *
-   * @param isTimed considers only entries that wait for a time
+   * @param isTimed considers only entries that are waiting for a time
    */
   soonest(isTimed = false): number {
     let soonest = Infinity

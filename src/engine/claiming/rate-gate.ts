@@ -9,7 +9,7 @@ import type { Clock } from '../../clock.ts'
 import type { Blocked } from '../../store/admission/blocked.ts'
 
 /**
- * If a run can't begin within this time, in milliseconds, it returns to the queue. While it waits, it holds a slot and resources that
+ * If a run can't begin within this time, in milliseconds, it returns to the queue. While it is waiting, it holds a slot and resources that
  * others need.
  */
 const PATIENCE_MS = 1_000

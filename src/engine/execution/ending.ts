@@ -154,7 +154,7 @@ function hasLostLease({ abortReason }: LiveAttempt): boolean {
   return abortReason instanceof PikoError && abortReason.code === 'LEASE_LOST'
 }
 
-/** Returns the milliseconds until the next attempt of a run that is retried or waits in `ctx.until`. */
+/** Returns the milliseconds until the next attempt of a run that is retried or is waiting in `ctx.until`. */
 function retryInMs(transition: Transition, now: number): number | undefined {
   if (transition.to !== 'queued' || !(transition.counted || transition.isWaiting)) return undefined
   return transition.at ? Math.max(0, transition.at.getTime() - now) : transition.delayMs

@@ -73,7 +73,7 @@ export class Executor extends Service {
   /** Aborts when a stop has waited long enough for a database that does not answer. */
   readonly #abandoned = new AbortController()
   readonly #onSettled: ((run: SettledRun) => void)[] = []
-  /** How many runs wait for their items. They have no slot. */
+  /** How many runs are waiting for their items. They have no slot. */
   #waiting = 0
   /** The drain of this executor, even when it is finished; undefined before a stop. */
   #drain: Drain | undefined

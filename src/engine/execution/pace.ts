@@ -17,7 +17,7 @@ export class Pace<T> {
     this.#work = work
   }
 
-  /** Whether items wait for a later turn. */
+  /** Whether items are waiting for a later turn. */
   get isBusy(): boolean {
     return this.#waiting.length > 0
   }

@@ -5,10 +5,12 @@ import type { Clock } from '../../clock.ts'
 import { Pace } from './pace.ts'
 import type { Taken } from './taken.ts'
 
-/** The maximum number of early claims that wait until they are due. */
+/** The maximum number of early claims that are waiting until they are due. */
 const MAX_EARLY = 10_000
 
-/** The maximum number of claims per slot. This includes claims that wait or run, and claims whose outcomes are not stored yet. */
+/**
+ * The maximum number of claims per slot. This includes claims that are waiting or running, and claims whose outcomes are not stored yet.
+ */
 const MAX_KEPT_PER_SLOT = 3
 
 export interface SlotParts {
@@ -21,7 +23,7 @@ export interface SlotParts {
   readonly giveBack: (taken: Taken) => void
 }
 
-/** The slots of a node: which claims have one, which wait for one, and how many more claims the node may take. */
+/** The slots of a node: which claims have one, which are waiting for one, and how many more claims the node may take. */
 export class Slots {
   readonly #parts: SlotParts
   readonly #pace: Pace<Taken>

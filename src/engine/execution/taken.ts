@@ -12,7 +12,7 @@ export interface ClaimSource {
   onGivenBack(claim: Claim): void
 }
 
-/** A claim that waits, runs, or whose outcome is being stored. */
+/** A claim that is waiting or running, or whose outcome is being stored. */
 export interface Taken {
   readonly claim: Claim
   readonly nodeId: string

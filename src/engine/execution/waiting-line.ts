@@ -17,7 +17,7 @@ interface Entry<T> {
   readonly since: number
 }
 
-/** Claims that wait for a slot, in order. Also decides whether claims should wait at all. */
+/** Claims that are waiting for a slot, in order. Also decides whether claims should wait at all. */
 export class WaitingLine<T> {
   readonly #clock: Clock
   /** Separate from the deadlines of runs: if a blocked event loop misses a run's deadline, the node gives up its lease. */

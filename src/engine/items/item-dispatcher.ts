@@ -68,7 +68,7 @@ export class ItemDispatcher extends LoopService {
         ...(ownRuns && { runIds: [...ownRuns] }),
       },
       ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic(), over: runner.over },
-      // If there are several nodes, items that wait here for a slot would block the lane for the other nodes.
+      // If there are several nodes, items that are waiting here for a slot would block the lane for the other nodes.
       ...(this.#isAlone && { slots: concurrency }),
     })
     if (reading) {

@@ -9,7 +9,9 @@ export interface RootWaitsParts extends LoopServiceParts {
   readonly store: Pick<ItemStore, 'idle'>
 }
 
-/** The runs of this node that wait until their items have ended. One query serves all of them; without such runs there is no query. */
+/**
+ * The runs of this node that are waiting until their items have ended. One query serves all of them; without such runs there is no query.
+ */
 export class RootWaits extends LoopService {
   readonly #parts: RootWaitsParts
   readonly #waiting = new Map<number, () => void>()

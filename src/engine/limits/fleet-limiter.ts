@@ -132,7 +132,7 @@ export class FleetLimiter {
     if (this.#parts.clock.monotonic() > place.overAt) this.#late.push(place)
   }
 
-  /** Returns the next place for a caller. Drops the places of callers that no longer wait. */
+  /** Returns the next place for a caller. Drops the places of callers that are no longer waiting. */
   #placeFor(count: number): LimitPlace | undefined {
     for (let place = this.#held.shift(); place; place = this.#held.shift()) {
       if (place.count === count) return place

@@ -65,7 +65,7 @@ export class ConfigWatcher extends LoopService {
   /** The versions that this node used at the last check. */
   readonly #used = new Map<string, StoredVersion | undefined>()
   readonly #listeners = new Map<string, Set<() => void>>()
-  /** The last acknowledgement of this node for each job, as text. */
+  /** The last acknowledgement of this node for each job, as a string. */
   readonly #acked = new Map<string, string>()
   #ackedAs = ''
 

@@ -73,7 +73,7 @@ function issueText(
   const cause = converted.find((remark) => touches(remark.path, path))
   if (!cause) return text
   return cause.text === 'Date'
-    ? `${text} (a Date was passed, which JSON stores as text: use z.coerce.date() or z.iso.datetime() in the schema)`
+    ? `${text} (a Date was passed, which JSON stores as a string: use z.coerce.date() or z.iso.datetime() in the schema)`
     : `${text} (a ${cause.text} was passed, which JSON stores as the result of its toJSON)`
 }
 

@@ -84,7 +84,7 @@ export class Connection implements Carrier {
   #state: State = 'handshake'
   version: number | undefined
   #timeout: NodeJS.Timeout | undefined
-  /** Messages that wait until the handshake is finished. */
+  /** Messages that are waiting until the handshake is finished. */
   readonly #early = new Set<Outgoing>()
   readonly #outgoing = new ById<Outgoing>()
   readonly #incoming = new ById<Incoming>()
@@ -95,7 +95,7 @@ export class Connection implements Carrier {
   #isReading = false
   /** How many received bytes are not confirmed yet. */
   #unconfirmed = 0
-  /** Whether a confirmation waits for the next turn of the event loop. */
+  /** Whether a confirmation is waiting for the next turn of the event loop. */
   #isConfirming = false
   #credit: number
   #unread = 0

@@ -9,7 +9,7 @@ const GATHERED = 16_384
 /** Pieces of at least this size are passed on without a copy. */
 const MIN_READ = 32_768
 
-/** Bytes that have arrived and wait for their reader. They are in memory, or in a temporary file if memory is short. */
+/** Bytes that have arrived and are waiting for their reader. They are in memory, or in a temporary file if memory is short. */
 export class Inbox {
   readonly #freed: (bytes: number) => void
   readonly #parking: (bytes: number) => void

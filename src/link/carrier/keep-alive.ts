@@ -29,7 +29,7 @@ export class KeepAlive {
     clearInterval(this.#timer)
   }
 
-  /** Records that bytes have arrived. They show that the other end is alive, even if its PONG waits behind them. */
+  /** Records that bytes have arrived. They show that the other end is alive, even if its PONG is waiting behind them. */
   heard(): void {
     this.#unanswered = 0
   }

@@ -4,7 +4,7 @@ import { LEVELS } from '../wire/frame.ts'
 /** One of this many pieces comes from the lowest waiting level, so that every level makes progress. */
 const LOWEST_EACH = 16
 
-/** Something that waits to be sent. It stores its own place in the queue, because a `Map` would be filled and emptied constantly. */
+/** Something that is waiting to be sent. It stores its own place in the queue, because a `Map` would be filled and emptied constantly. */
 export interface Waiting {
   readonly level: number
   /** The place of this message in the queue; undefined if it is not waiting. */

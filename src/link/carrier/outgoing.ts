@@ -141,7 +141,7 @@ export class Outgoing implements OutgoingMessage {
     this.#failure = reason
     this.#bytes.clear()
     for (const waiting of [this.#room, this.#sent]) {
-      // If no caller waits for the promise, this handles its rejection.
+      // If no caller is waiting for the promise, this handles its rejection.
       waiting?.promise.catch(() => {})
       waiting?.reject(reason)
     }

@@ -18,7 +18,7 @@ interface Waiting {
   losses: number
 }
 
-/** How often the other nodes are asked for free threads while calls wait, in milliseconds. */
+/** How often the other nodes are asked for free threads while calls are waiting, in milliseconds. */
 const LOOK_MS = 50
 /** The maximum size of arguments for another node. Calls with larger ones run in this process. */
 const MAX_ARGS_BYTES = 16 * 2 ** 20

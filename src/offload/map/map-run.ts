@@ -8,7 +8,7 @@ import type { BatchResult } from '../protocol.ts'
 import { BEGUN, BEGUN_AT, monotonicMs } from '../thread/batch.ts'
 
 export interface OffloadMapOptions {
-  /** How many batches may run or wait for a thread at the same time. Default: twice the size of the pool. */
+  /** The maximum number of batches that may be running, or waiting for a thread, at the same time. Default: twice the size of the pool. */
   readonly inFlight?: number
   /** How many items a batch has. Default: as many as take about 20 ms, at most 1,000. */
   readonly batch?: number

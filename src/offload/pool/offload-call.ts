@@ -85,7 +85,7 @@ export class OffloadCall {
     return this.#reader !== undefined
   }
 
-  /** Whether the thread waits for the caller and so uses no processor time. */
+  /** Whether the thread is waiting for the caller and so uses no processor time. */
   get isWaiting(): boolean {
     return this.#waitsFor > 0
   }

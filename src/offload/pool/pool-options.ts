@@ -25,7 +25,7 @@ export interface OffloadOptions {
    */
   readonly memory?: MemorySize
   /**
-   * The time limit of a call. A call that exceeds it fails with `OFFLOAD_TIMEOUT`, and its thread ends. While the thread waits for the
+   * The time limit of a call. A call that exceeds it fails with `OFFLOAD_TIMEOUT`, and its thread ends. While the thread is waiting for the
    * reader of its stream, or for items of an argument, the time is not counted. Default: none.
    */
   readonly timeout?: Duration

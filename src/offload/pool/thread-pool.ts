@@ -21,14 +21,14 @@ const MAX_ENDING_MS = 1_000
 /** How long a call may leave work running in its thread before the thread is ended. Until then, the thread takes no other call. */
 const MAX_LEFTOVER_MS = 250
 const TIMERS = ['Timeout', 'Immediate']
-/** A thread that waits for its caller does not count as running. For each running thread, this many waiting ones may exist. */
+/** A thread that is waiting for its caller does not count as running. For each running thread, this many waiting ones may exist. */
 const MAX_WAITING_PER_THREAD = 4
 
 /**
  * The threads of a pool, with a queue of calls.
  *
  * A call *waits*, *runs* (one per thread) and has *ended*. A waiting call costs only an entry in a set: its arguments are copied, or its
- * buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. While a thread waits for its
+ * buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. While a thread is waiting for its
  * caller, such as for the reader of its stream, another one may run. After `close`, the pool accepts no further call.
  */
 export class ThreadPool {
@@ -250,7 +250,7 @@ export class ThreadPool {
     else this.#runningOf.delete(job)
   }
 
-  /** Ends a call that waits or runs. If a generator was cancelled, its thread gets a short time for its `finally`. */
+  /** Ends a call that is waiting or running. If a generator was cancelled, its thread gets a short time for its `finally`. */
   #end(call: OffloadCall, reason: unknown, why: FailureReason): void {
     const work = this.#working.get(call)
     const isWaiting = this.#waiting.delete(call)

@@ -1,8 +1,8 @@
 import type { OffloadCall } from './offload-call.ts'
 
 /**
- * Calls that wait for a thread. They are ordered by priority; within a priority, jobs take turns; within a job, the oldest call comes
- * first.
+ * Calls that are waiting for a thread. They are ordered by priority; within a priority, jobs take turns; within a job, the oldest call
+ * comes first.
  */
 export class WaitingCalls {
   /** The waiting calls by priority, highest first. */

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 /** Items to send, one after another. */
 export interface ItemSource {
   next(): Promise<IteratorResult<unknown>> | IteratorResult<unknown>
-  /** Ends the source early, even while it waits for its next item. */
+  /** Ends the source early, even while it is waiting for its next item. */
   end(): unknown
 }
 
@@ -32,7 +32,7 @@ function asyncSource(stream: AsyncIterable<unknown>): ItemSource {
       const next: unknown = iterator.next()
       return next instanceof Promise ? (next as Promise<IteratorResult<unknown>>) : resolved(next)
     },
-    // If a Node stream waits for data, the `return` of its iterator would not end it. So the stream itself is destroyed.
+    // If a Node stream is waiting for data, the `return` of its iterator would not end it. So the stream itself is destroyed.
     end: () => (stream instanceof Readable ? void stream.destroy() : iterator.return?.()),
   }
 }

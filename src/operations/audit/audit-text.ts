@@ -12,7 +12,7 @@ const MAX_ITEMS = 100
 const HIDDEN = '[redacted]'
 
 /**
- * Returns the JSON text of a state or a request, without secrets. Only the beginning of long lists and texts is included. Takes a limited
+ * Returns the JSON text of a state or a request, without secrets. Only the beginning of long lists and strings is included. Takes a limited
  * time for any value, and never throws.
  *
  * @returns undefined for undefined

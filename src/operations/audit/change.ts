@@ -46,7 +46,7 @@ export function fieldOf(value: unknown, name: string): unknown {
   return isObject(value) ? safely(() => propertyOf(value, name), undefined) : undefined
 }
 
-/** Returns the first argument, or its id, as text. */
+/** Returns the first argument, or its id, as a string. */
 export function firstId(args: CallArguments): string | undefined {
   const [first] = args
   const id = isObject(first) ? fieldOf(first, 'id') : first

@@ -1,7 +1,7 @@
 import { PikoError } from '../../errors.ts'
 import type { Run } from '../../run/run.ts'
 
-/** The error for a caller who waits for a run that did not succeed. */
+/** The error for a caller who is waiting for a run that did not succeed. */
 export class RunFailedError extends PikoError {
   readonly run: Run
 

@@ -77,7 +77,7 @@ export interface Database {
   readonly isInside: () => boolean
   /** @throws PikoError `USAGE` inside the function of a user's transaction, on a database with one connection */
   readonly assertOutside: (what: string) => void
-  /** Rejects every call that waits for the database, and every later call. Called when the process no longer waits for answers. */
+  /** Rejects every call that is waiting for the database, and every later call. Called when the process no longer waits for answers. */
   readonly cut: () => void
   /** Waits for running statements. Safe to call twice. */
   readonly close: () => Promise<void>

@@ -162,7 +162,7 @@ async function openLanes(
   const limited = lanes.filter(({ parallel }) => parallel !== undefined)
   const wide = limited.filter(({ parallel = 0 }) => request.slots !== undefined && parallel >= request.slots)
   const elsewhere = await runningOf(trx, idsOf(wide), { except: request.nodeId })
-  // For these lanes, the slots of this node already keep the limit, so items that wait for a slot may be claimed.
+  // For these lanes, the slots of this node already keep the limit, so items that are waiting for a slot may be claimed.
   const own = new Set(wide.filter(({ id }) => !elsewhere.has(id)))
   const running = await runningOf(trx, idsOf(limited.filter((lane) => !own.has(lane))), { over })
   const failing = lanes.filter(({ breaker }) => mostUnderWay(breaker) < Infinity)

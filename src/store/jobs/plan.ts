@@ -29,7 +29,7 @@ export interface PlanDecision {
   readonly runs: readonly NewRun[]
   /** Windows that are skipped, without a run. */
   readonly skippedWindows: readonly Window[]
-  /** Windows that wait for windows of other jobs. Each gets its run when those have succeeded. */
+  /** Windows that are waiting for windows of other jobs. Each gets its run when those have succeeded. */
   readonly waitingWindows: readonly Window[]
   readonly nextTick: Date | undefined
   readonly planAt: Date | undefined

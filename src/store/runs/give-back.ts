@@ -125,7 +125,9 @@ function giveBackAll(
   })
 }
 
-/** Returns those runs that only wait for their items. Their handlers do not run, so they can't be the reason why their nodes died. */
+/**
+ * Returns those runs that are only waiting for their items. Their handlers do not run, so they can't be the reason why their nodes died.
+ */
 async function waitingAmong(
   trx: Transaction<Tables>,
   runs: readonly { readonly id: number }[],

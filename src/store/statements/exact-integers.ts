@@ -2,8 +2,8 @@
 const exact = new WeakSet<object>()
 
 /**
- * Marks the values of a user's statement. SQLite then returns an integer beyond 2^53 as text, as MySQL does. Piko's own statements have no
- * such integers and skip this slower path.
+ * Marks the values of a user's statement. SQLite then returns an integer beyond 2^53 as a string, as MySQL does. Piko's own statements have
+ * no such integers and skip this slower path.
  */
 export function withExactIntegers<T extends readonly unknown[]>(values: T): T {
   exact.add(values)

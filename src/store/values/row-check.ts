@@ -208,7 +208,7 @@ export class RowCheck {
 const UNFINISHED = ['running', 'paused', 'cancelling'] as const
 const NO_WORD = ['' as never]
 
-/** All checked columns except those with texts, which may be large. */
+/** All checked columns except the string columns that may be large. */
 const RUN_COLUMNS = [
   'id',
   'job_id',

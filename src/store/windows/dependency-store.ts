@@ -64,7 +64,7 @@ export class DependencyStore {
 
   /**
    * Checks the waiting windows of these jobs. Creates runs for windows whose upstream jobs cover them. For the others, stores the instant
-   * for which they wait. Skips windows if the instant for which they wait is not covered yet.
+   * for which they are waiting. Skips windows if the instant for which they are waiting is not covered yet.
    *
    * A window whose run the database refuses becomes failed. The others of its batch get their runs.
    *

@@ -32,8 +32,8 @@ export interface LedgerWindow extends Window {
   readonly attempt: number | undefined
   readonly error: string | undefined
   /**
-   * For a waiting window: the upstream job for which it waits, and the first instant that this job's succeeded windows did not cover at the
-   * last check.
+   * For a waiting window: the upstream job for which it is waiting, and the first instant that this job's succeeded windows did not cover
+   * at the last check.
    */
   readonly waitsFor: { readonly jobId: string; readonly at: Date } | undefined
 }

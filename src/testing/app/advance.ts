@@ -20,7 +20,7 @@ export interface SteppedApp {
   left(): Promise<string>
 }
 
-/** How long an advance waits in real time for runs that neither end nor sleep on the manual clock, in milliseconds. */
+/** How long an advance waits in real time for runs that have not ended and are not sleeping on the manual clock, in milliseconds. */
 const PATIENCE_MS = 60_000
 /**
  * The first jump while the app only polls for something. While nothing happens, each jump is twice as long as the last, up to a maximum.

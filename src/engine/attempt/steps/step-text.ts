@@ -34,7 +34,7 @@ export function stepText(
     ...problems.map(({ path, text }) => `${pathText('result', path)} ${text}`),
     ...converted.map(
       ({ path, text }) =>
-        `${pathText('result', path)} is a ${text}, which comes back as text or a plain value: return that`,
+        `${pathText('result', path)} is a ${text}, which comes back as a string or a plain value: return that`,
     ),
   ]
   if (faults.length > 0) throw refused(`can't be stored as JSON: ${faults.join('; ')}`)

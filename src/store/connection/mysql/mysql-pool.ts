@@ -272,7 +272,7 @@ export function connectionOptions(options: MysqlOptions): ConnectionOptions {
     keepAliveInitialDelay: 10_000,
     charset: 'utf8mb4_unicode_ci',
     timezone: 'Z',
-    // Returns BIGINTs above 2^53 as text instead of a wrong number.
+    // Returns BIGINTs above 2^53 as strings instead of a wrong number.
     supportBigNumbers: true,
     multipleStatements: false,
     // Piko sends statements as text. The driver would reserve 300 kB per connection for prepared ones.

@@ -15,7 +15,7 @@ const MAX_LOCKED_MS = 10_000
 const FIRST_PAUSE_MS = 5
 const MAX_PAUSE_MS = 100
 
-/** The queue for the connection. A caller that waits for a lock leaves the queue, so that others can read in the meantime. */
+/** The queue for the connection. A caller that is waiting for a lock leaves the queue, so that others can read in the meantime. */
 export interface ConnectionLine {
   leave(): void
   enter(): Promise<void>
@@ -91,7 +91,7 @@ export class LockWait {
     return new PikoError(
       'DATABASE_LOCKED',
       `the SQLite file ${this.#path} has been locked by another program or connection for ${waitedMs} ms; end its write ` +
-        `transaction: an open sqlite3 shell, a backup, a script of yours; "fuser ${this.#path}" lists the processes that use the file`,
+        `transaction, for example in an open sqlite3 shell, a backup or one of your scripts; "fuser ${this.#path}" lists the processes that use the file`,
       { cause, details: { path: this.#path, waitedMs } },
     )
   }

@@ -111,7 +111,7 @@ class BoundStatement implements SqliteStatement {
     try {
       return this.#rows(values, isExact)
     } catch (thrown) {
-      // A person has written an integer that a JavaScript number can't represent. It is read as text, so that the check of its row can
+      // A person has written an integer that a JavaScript number can't represent. It is read as a string, so that the check of its row can
       // report it. Only reads are repeated.
       if (isExact || propertyOf(thrown, 'code') !== 'ERR_OUT_OF_RANGE' || !READ.test(this.#statement.sourceSQL))
         throw thrown
