@@ -1,11 +1,32 @@
 import { wrongCall } from '../call-options.ts'
+import { readCall } from '../calls/call-checks.ts'
 import { describe } from '../errors.ts'
 import { isObject, propertyOf, safely } from '../errors-read.ts'
 import type { CacheLevel, CacheReach } from '../job/cached-value.ts'
+import { expecting, type OptionChecks } from '../options.ts'
 import { RedisLevel } from './redis/redis-level.ts'
 
 /** Opens the shared level of a cache. */
 export type LevelSource = (reach: CacheReach | undefined) => CacheLevel | undefined
+
+export interface RedisOptions {
+  /**
+   * Separates the caches of installations that use the same server: 1 to 64 letters, digits or any of `_ - .`. All nodes of an installation
+   * must use the same one. Default: none.
+   */
+  readonly namespace?: string
+}
+
+const REDIS = {
+  call: 'redis',
+  checks: {
+    namespace: expecting(
+      '1 to 64 letters, digits or any of _ - .',
+      (value) => typeof value === 'string' && /^[\w.-]{1,64}$/.test(value),
+    ),
+  } satisfies OptionChecks<RedisOptions>,
+  example: "{ namespace: 'eu' }",
+}
 
 const sources = new WeakSet<LevelSource>()
 
@@ -25,7 +46,8 @@ export function store(): LevelSource {
  * @param source a URL such as `redis://user:password@host:6379`, or the options of `createClient`
  * @throws PikoError `USAGE`
  */
-export function redis(source: string | Readonly<Record<string, unknown>>): LevelSource {
+export function redis(source: string | Readonly<Record<string, unknown>>, options: RedisOptions = {}): LevelSource {
+  const { namespace = '' } = readCall<RedisOptions>(REDIS, {}, options)
   const url = typeof source === 'string' ? safely(() => new URL(source), undefined) : undefined
   const isClient = typeof propertyOf(source, 'sendCommand') === 'function'
   if (url ? !/^rediss?:$/.test(url.protocol) : !isObject(source) || isClient) {
@@ -35,7 +57,7 @@ export function redis(source: string | Readonly<Record<string, unknown>>): Level
       `${what}; expected redis://user:password@host:6379, rediss://…, or options of createClient`,
     ])
   }
-  return known(() => new RedisLevel(source))
+  return known(() => new RedisLevel(source, namespace))
 }
 
 function known(source: LevelSource): LevelSource {

@@ -46,6 +46,16 @@ describe('a cache in Redis', () => {
     )
     expect([await here.delete('a'), await here.delete('a'), await here.get('a')]).toEqual([true, false, undefined])
 
+    const names = [undefined, 'eu', 'us'].map((namespace) =>
+      redis(server.url, namespace === undefined ? {} : { namespace }),
+    )
+    const apart = names.map((l2) => defineCache<string>({ name: 'apart', ttl: '1h', l1: false, l2 }).open())
+    for (const [index, cache] of apart.entries()) await cache.set('eu|key', `of ${index}`)
+    expect(await apart[1]?.clear({ prefix: 'eu' })).toBe(1)
+    expect(await Promise.all(apart.map((cache) => cache.get('eu|key')))).toEqual(['of 0', undefined, 'of 2'])
+    await Promise.all(apart.map((cache) => cache.close()))
+    expect(thrown(() => redis(server.url, { namespace: 'a:b' })).message).toContain('namespace is "a:b"')
+
     const gate = new Gate()
     let loads = 0
     const load = async () => {

@@ -24,13 +24,16 @@ const SCANNED = '500'
 /** The shared level of a cache in a Redis server. Each call sends one command, except `clear`. Calls fail while there is no connection. */
 export class RedisLevel implements CacheLevel {
   readonly #source: Source
+  readonly #prefix: string
   #client: Promise<Client> | undefined
   #connecting: Promise<unknown> | undefined
   #error: Error | undefined
   #isClosed = false
 
-  constructor(source: Source) {
+  /** @param namespace separates installations that use the same server; an empty text if only one does */
+  constructor(source: Source, namespace: string) {
     this.#source = source
+    this.#prefix = namespace === '' ? 'piko' : `piko-${namespace}`
   }
 
   async read(space: string, keys: readonly string[]): Promise<Map<string, LevelEntry>> {
@@ -39,7 +42,7 @@ export class RedisLevel implements CacheLevel {
     const rows = listOf(
       await this.#run(
         scripts.READ,
-        keys.map((key) => entryKey(space, key)),
+        keys.map((key) => this.#entryKey(space, key)),
       ),
     )
     for (const [index, key] of keys.entries()) {
@@ -59,7 +62,7 @@ export class RedisLevel implements CacheLevel {
     const found = listOf(
       await this.#run(
         scripts.VERSIONS,
-        keys.map((key) => entryKey(space, key)),
+        keys.map((key) => this.#entryKey(space, key)),
       ),
     )
     return new Map(
@@ -73,23 +76,27 @@ export class RedisLevel implements CacheLevel {
     const { bytes, version, freshMs, leftMs } = entry
     const data = bytes ? [Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')] : []
     const values = [seen, version, wholeMs(freshMs), wholeMs(leftMs)].map(String)
-    return this.#isDone(scripts.WRITE, [entryKey(space, key), claimKey(space, key)], [...values, ...data])
+    return this.#isDone(scripts.WRITE, [this.#entryKey(space, key), this.#claimKey(space, key)], [...values, ...data])
   }
 
   touch(space: string, key: string, { version, freshMs, leftMs }: Omit<LevelEntry, 'bytes'>): Promise<boolean> {
-    return this.#isDone(scripts.TOUCH, [entryKey(space, key)], [version, wholeMs(freshMs), wholeMs(leftMs)].map(String))
+    return this.#isDone(
+      scripts.TOUCH,
+      [this.#entryKey(space, key)],
+      [version, wholeMs(freshMs), wholeMs(leftMs)].map(String),
+    )
   }
 
   claim(space: string, key: string, owner: string, forMs: number): Promise<boolean> {
-    return this.#isDone(scripts.CLAIM, [claimKey(space, key)], [owner, String(forMs)])
+    return this.#isDone(scripts.CLAIM, [this.#claimKey(space, key)], [owner, String(forMs)])
   }
 
   async release(space: string, key: string, owner: string): Promise<void> {
-    await this.#run(scripts.RELEASE, [claimKey(space, key)], [owner])
+    await this.#run(scripts.RELEASE, [this.#claimKey(space, key)], [owner])
   }
 
   async clear(space: string, prefix: string, step: () => void = () => {}): Promise<number> {
-    const pattern = `${entryKey(space, prefix).replaceAll(/[*?[\]\\^-]/g, '\\$&')}*`
+    const pattern = `${this.#entryKey(space, prefix).replaceAll(/[*?[\]\\^-]/g, '\\$&')}*`
     let count = 0
     let cursor = '0'
     do {
@@ -101,6 +108,18 @@ export class RedisLevel implements CacheLevel {
       step()
     } while (cursor !== '0')
     return count
+  }
+
+  /**
+   * Returns the key of an entry. A cache's name may contain a colon but no `|`, and a namespace neither of them. So the keys of two caches
+   * never collide, even if one name begins with the other.
+   */
+  #entryKey(space: string, key: string): string {
+    return `${this.#prefix}:cache:${space}|${key}`
+  }
+
+  #claimKey(space: string, key: string): string {
+    return `${this.#prefix}:loading:${space}|${key}`
   }
 
   async close(): Promise<void> {
@@ -154,11 +173,6 @@ export class RedisLevel implements CacheLevel {
     return client
   }
 }
-
-// Returns the key of an entry. A cache's name may contain a colon but no `|`, so the keys of two caches never collide, even if one name
-// begins with the other.
-const entryKey = (space: string, key: string): string => `piko:cache:${space}|${key}`
-const claimKey = (space: string, key: string): string => `piko:loading:${space}|${key}`
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : []
