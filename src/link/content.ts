@@ -7,7 +7,7 @@ import { CANCEL_CODES, type IncomingMessage } from './carrier/carrier.ts'
 import type { Body } from './message/body.ts'
 import { assertGoodEnd } from './reply.ts'
 import type { Request } from './request.ts'
-import { asBuffer, buffersOf, jsonBytes, linesOf } from './routes/replied.ts'
+import { buffersOf, bytesIn, jsonBytes, linesOf } from './routes/replied.ts'
 import type { BodyType } from './wire/head.ts'
 
 /** Bytes to send: in memory, or a stream. A stream is read only as fast as the other end accepts its bytes. */
@@ -34,7 +34,8 @@ export interface Content {
 /** Converts any value to a body. @throws PikoError `USAGE` if JSON can't represent it */
 export function contentOf(body: unknown): Content {
   if (body instanceof Source) return { type: 'raw', source: buffersOf(body.chunks) }
-  if (body instanceof Uint8Array) return { type: 'raw', whole: asBuffer(body) }
+  const bytes = bytesIn(body)
+  if (bytes) return { type: 'raw', whole: bytes }
   if (body instanceof Readable) return { type: 'raw', source: buffersOf(body) }
   if (isAsyncIterable(body)) return { type: 'lines', source: linesOf(body) }
   try {

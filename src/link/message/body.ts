@@ -124,8 +124,12 @@ export class Body {
     if (waiting > 0) yield parsed(Buffer.concat(parts))
   }
 
-  /** Returns the bytes as a stream. A slow reader slows the sender down. Destroying the stream early cancels the message. */
-  stream(): Readable {
+  /**
+   * Returns the bytes as a stream. A slow reader slows the sender down.
+   *
+   * @param stopped called if the stream is destroyed before its end. Default: cancels the message
+   */
+  stream(stopped = (): void => this.#message.cancel(CANCEL_CODES.unwanted, 'its reader has stopped')): Readable {
     const message = this.#message
     let isEnded = false
     // This is twice as fast as `Readable.from`, which needs several promises per chunk.
@@ -144,7 +148,7 @@ export class Body {
         )
       },
       destroy(error, callback) {
-        if (!isEnded) message.cancel(CANCEL_CODES.unwanted, 'its reader has stopped')
+        if (!isEnded) stopped()
         callback(error)
       },
     })

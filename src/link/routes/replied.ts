@@ -40,7 +40,8 @@ export function replyOf(result: unknown): Reply {
 }
 
 function replyWith(status: number, body: unknown, headers: Reply['headers']): Reply {
-  if (body instanceof Uint8Array) return { status, type: 'raw', headers, body: asBuffer(body) }
+  const bytes = bytesIn(body)
+  if (bytes) return { status, type: 'raw', headers, body: bytes }
   if (body instanceof Readable) {
     const source = withoutStrayErrors(body)
     return { status, type: 'raw', headers, body: buffersOf(source), drop: () => void source.destroy() }
@@ -48,8 +49,17 @@ function replyWith(status: number, body: unknown, headers: Reply['headers']): Re
   return { status, type: 'json', headers, body: jsonBytes(body) }
 }
 
-/** Encodes a value as JSON in bytes. Undefined becomes no bytes. */
+/** Returns the bytes of a buffer or typed array; undefined for any other value. */
+export function bytesIn(value: unknown): Buffer | undefined {
+  if (value instanceof Uint8Array) return asBuffer(value)
+  if (value instanceof ArrayBuffer) return Buffer.from(value)
+  return ArrayBuffer.isView(value) ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : undefined
+}
+
+/** Encodes a value as JSON in bytes. Undefined becomes no bytes. @throws TypeError if JSON can't represent it */
 export function jsonBytes(value: unknown): Buffer {
+  // JSON would silently write them as `{}`.
+  if (value instanceof Map || value instanceof Set) throw new TypeError('JSON can not represent a Map or Set')
   return value === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(value) ?? '')
 }
 

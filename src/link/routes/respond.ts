@@ -1,7 +1,7 @@
 import { describe, PikoError } from '../../errors.ts'
-import { isObject, propertyOf } from '../../errors-read.ts'
+import { isObject, propertyOf, watchStray } from '../../errors-read.ts'
 import { type Body, LATER } from '../message/body.ts'
-import { uploadOf } from '../message/upload.ts'
+import { type Upload, uploadOf } from '../message/upload.ts'
 import { Answer } from './answer.ts'
 import { checked } from './checked.ts'
 import { Begun, errorReply, jsonBytes, type Reply, replyOf, streamReply } from './replied.ts'
@@ -87,13 +87,32 @@ async function valueOf(body: Body): Promise<unknown> {
 
 async function uploaded(found: FoundRoute, entry: RouteEntry, request: ServedRequest, body: Body): Promise<Reply> {
   const upload = await uploadOf(body, entry.spool)
+  let reply: Reply | undefined
   try {
     const result = await runChain(found.chain, request, async () => {
       request.meta = await checked(entry.meta, request.meta, 'INPUT_INVALID', `meta of the request to ${request.route}`)
       const ready = request.withStream(() => upload.stream())
       return outOf(entry, call(entry, ready), request)
     })
-    return replyOf(result)
+    reply = replyOf(result)
+    return Buffer.isBuffer(reply.body) ? reply : removedAfter(reply, reply.body, upload)
+  } finally {
+    if (!reply || Buffer.isBuffer(reply.body)) await upload.remove()
+  }
+}
+
+/** A reply that may be made of the upload, such as its compressed bytes. So the upload is removed when the reply has ended. */
+function removedAfter(reply: Reply, body: AsyncIterable<Buffer>, upload: Upload): Reply {
+  const drop = (): void => {
+    reply.drop?.()
+    watchStray(upload.remove())
+  }
+  return { ...reply, body: untilRead(body, upload), drop }
+}
+
+async function* untilRead(body: AsyncIterable<Buffer>, upload: Upload): AsyncGenerator<Buffer> {
+  try {
+    yield* body
   } finally {
     await upload.remove()
   }
