@@ -7,6 +7,7 @@ import { unknownJob } from '../store/jobs/unknown-job.ts'
 import type { WindowInput } from '../time/local-dates.ts'
 import { optionsOf } from './call-options.ts'
 import { jobIdOf } from './job-id.ts'
+import { Nodes } from './nodes.ts'
 import type { OverviewFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 import { type JobDependencies, type RelatedJob, relatedJobs } from './views/job-dependencies.ts'
@@ -39,9 +40,9 @@ async function withUpstreams({ dependencies }: Reach['store'], rows: readonly Jo
 
 /** `app.jobs`: the jobs in the database. A job is stored there when the first node starts with it. */
 export class Jobs {
-  readonly #reach: () => Pick<Reach, 'store' | 'registry'>
+  readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>
 
-  constructor(reach: () => Pick<Reach, 'store' | 'registry'>) {
+  constructor(reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>) {
     this.#reach = reach
   }
 
@@ -111,14 +112,18 @@ export class Jobs {
   }
 
   /**
-   * Explains why a job ran or did not run at an instant of its schedule. Default: its last planned tick. For a job with windows, the
+   * Explains why a job ran or did not run at an instant of its schedule. Default: its last planned tick, or the oldest run that is due if
+   * that tick's run has ended. For a job with windows, the
    * instant selects a window: the one that starts then, otherwise the one that is due then, otherwise the one that contains the instant.
    * The answer says which one. `'2025-06-15'` means the beginning of that day in the job's zone.
    *
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
    */
   async why<const J extends AnyJob>(job: KnownJob<J>, tick?: WindowInput): Promise<Why> {
-    return whyOf(this.#reach().store, jobIdOf('app.jobs.why', job), tick)
+    const jobId = jobIdOf('app.jobs.why', job)
+    const { store, registry } = this.#reach()
+    const nodes = () => new Nodes(this.#reach).list()
+    return whyOf(store, jobId, tick, { policy: registry.find(jobId)?.policy, nodes })
   }
 
   /**

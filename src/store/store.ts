@@ -28,6 +28,7 @@ import { NodeStore } from './nodes/node-store.ts'
 import { ProgressStore } from './history/progress-store.ts'
 import { ProofStore } from './proof/proof-store.ts'
 import { RateStore } from './admission/rate-store.ts'
+import { WaitStore } from './admission/wait-store.ts'
 import { ReplayStore } from './runs/replay-store.ts'
 import { RetentionStore } from './history/retention-store.ts'
 import { RowCheck } from './values/row-check.ts'
@@ -57,6 +58,7 @@ export interface Store {
   readonly locks: LockStore
   readonly cancels: CancelStore
   readonly rates: RateStore
+  readonly waits: WaitStore
   readonly replays: ReplayStore
   readonly attempts: AttemptStore
   readonly runLogs: RunLogStore
@@ -106,6 +108,7 @@ export function storeOn(database: Database): Store {
     locks: new LockStore(database),
     cancels: new CancelStore(database),
     rates: new RateStore(database),
+    waits: new WaitStore(database),
     replays: new ReplayStore(database),
     attempts: new AttemptStore(database),
     runLogs: new RunLogStore(database),

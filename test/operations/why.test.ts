@@ -32,7 +32,7 @@ describeEachStore((fixture) => {
     await eventually(async () => expect((await app.jobs.why('well')).sentence).toMatch(/run \d+ succeeded at /))
     await eventually(async () =>
       expect((await app.jobs.why('stuck')).sentence).toMatch(
-        /has been due since .* and waits for a free slot: a limit of the job/,
+        /has been due since .* and waits: the job runs at most 1 at the same time \(concurrency\), and run \d+ is running\.$/,
       ),
     )
     gate.open()
@@ -105,6 +105,83 @@ describeEachStore((fixture) => {
     expect((await app.jobs.why('night', new Date('2026-03-30T00:31:00Z'))).steps).toMatchObject([
       { rule: 'schedule', verdict: 'stopped', change: { verb: 'schedules.set' } },
     ])
+  })
+
+  it('names the limit, the calendar or the node that holds a run back, and what changes it', async () => {
+    const gate = new Gate()
+    const app = await start(
+      defineJob({ id: 'stuck', concurrency: 1 }, () => gate.pass()),
+      defineJob({ id: 'keyed', concurrency: { limit: 1, key: (run) => String(run.input) } }, () => gate.pass()),
+      defineJob({ id: 'rated', rate: '1/h' }, () => {}),
+      defineJob({ id: 'plain' }, () => {}),
+      defineJob(
+        {
+          id: 'workdays',
+          cron: '0 6 * * *',
+          timezone: 'Europe/Berlin',
+          exclude: { dates: ['2026-12-25'], weekdays: ['sun'], when: (_, { date }) => date === '2026-12-24' },
+        },
+        () => {},
+      ),
+    )
+    const last = async (jobId: string) => {
+      const { sentence, steps, runId } = await app.jobs.why(jobId)
+      return { sentence, runId, ...steps.at(-1) }
+    }
+    const first = await app.enqueue('stuck')
+    await eventually(async () => expect((await app.runs.show(first)).state).toBe('running'))
+    expect((await last('stuck')).sentence).toMatch(/^stuck: run \d+ has been running since /)
+    const second = await app.enqueue('stuck')
+    const concurrency = `the job runs at most 1 at the same time (concurrency), and run ${first} is running`
+    expect(await last('stuck')).toMatchObject({
+      runId: second,
+      ...{ rule: 'concurrency', verdict: 'waiting', evidence: concurrency },
+      change: { verb: 'runs.cancel', runId: first },
+    })
+    expect((await last('stuck')).sentence).toMatch(
+      /^stuck: run \d+ has been due since .* and waits: the job runs at most 1/,
+    )
+
+    const eu = await app.enqueue('keyed', { input: 'eu' })
+    await eventually(async () => expect((await app.runs.show(eu)).state).toBe('running'))
+    await app.enqueue('keyed', { input: 'eu' })
+    expect(await last('keyed')).toMatchObject({
+      ...{ rule: 'concurrency', verdict: 'waiting' },
+      evidence: `at most 1 with the key "eu" run at the same time, and run ${eu} is running`,
+    })
+
+    await app.run('rated', { wait: true })
+    const rated = await app.enqueue('rated')
+    expect(await last('rated')).toMatchObject({ rule: 'rate', verdict: 'waiting', runId: rated })
+    expect((await last('rated')).evidence).toMatch(
+      /^at most 1 attempt may begin in 1h 00m \(rate\), and the next one may begin in .*, at 20/,
+    )
+
+    for (const [day, why] of [
+      ['2026-12-24', 'the function exclude.when returns true for 2026-12-24 06:00:00 (Europe/Berlin)'],
+      ['2026-12-25', 'exclude.dates has 2026-12-25 (Europe/Berlin)'],
+      ['2026-12-27', 'exclude.weekdays has sun, and 2026-12-27 is such a day (Europe/Berlin)'],
+    ]) {
+      const found = await app.jobs.why('workdays', new Date(`${day}T05:00:00Z`))
+      expect(found.sentence).toContain(`its calendar leaves this tick out: ${why}; it next fires at 2026-12-2`)
+      expect(found.steps.at(-1)).toMatchObject({
+        ...{ rule: 'calendar', verdict: 'stopped', change: { verb: 'schedules.set', jobId: 'workdays' } },
+      })
+    }
+
+    const [node] = await app.nodes.list()
+    await app.nodes.drain(node?.id ?? '')
+    const plain = await app.enqueue('plain')
+    await eventually(async () =>
+      expect(await last('plain')).toMatchObject({
+        ...{ rule: 'slots', verdict: 'waiting', runId: plain },
+        change: { verb: 'nodes.resume', nodeId: node?.id },
+      }),
+    )
+    await database.sql.exec('UPDATE piko_node SET jobs = ?', ['{"stuck":"1"}'])
+    expect(await last('plain')).toMatchObject({ rule: 'nodes', verdict: 'waiting' })
+    expect((await last('plain')).sentence).toContain('and waits: no live node knows the job: it is not in the code of ')
+    gate.open()
   })
 
   it('a paused job does not fire, on any node and after a deploy, until it is resumed', async () => {

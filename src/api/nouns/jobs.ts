@@ -37,7 +37,9 @@ const why = z.object({
   steps: z
     .array(
       z.object({
-        rule: z.string().meta({ description: 'Such as `schedule`, `pause`, `dependency` or `limits`.' }),
+        rule: z
+          .string()
+          .meta({ description: 'Such as `schedule`, `calendar`, `dependency`, `concurrency` or `rate`.' }),
         verdict: z.enum(['passed', 'stopped', 'waiting', 'info']),
         evidence: z.string(),
         change: z
@@ -46,6 +48,7 @@ const why = z.object({
             jobId: z.string().optional(),
             runId: z.number().int().optional(),
             backfillId: z.number().int().optional(),
+            nodeId: z.string().optional(),
             from: instant.optional(),
             to: instant.optional(),
           })
@@ -261,7 +264,8 @@ export const JOBS = [
     path: '/jobs/{jobId}/why',
     role: 'viewer',
     summary: 'Explains why a job did or did not run at an instant of its schedule.',
-    description: 'Without `tick`, the last planned tick is explained.',
+    description:
+      'Without `tick`, the last planned tick is explained, or the oldest run that is due if the run of that tick has ended.',
     params,
     query: z.strictObject({ tick: givenMoment.optional() }),
     answer: why,

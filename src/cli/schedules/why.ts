@@ -19,7 +19,7 @@ export function addWhy(parent: Command): void {
     .argument(
       '[tick]',
       "the start of a window, a tick, or a date of the job's zone; default: the tick of the oldest waiting window, otherwise the last " +
-        'planned tick',
+        'planned tick, or the oldest run that is due if the run of that tick has ended',
       parseMoment,
     )
     .option('--steps', 'also print what each rule decided, with its evidence')

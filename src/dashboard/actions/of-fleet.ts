@@ -20,9 +20,10 @@ export function drainNode({ id, host, pid, running }: Node): Action {
   }
 }
 
-export function resumeNode({ id, host, pid }: Node): Action {
+/** @param name what people call the node. Default: its id */
+export function resumeNode(id: string, name = id): Action {
   return {
-    title: `Resume node ${host} (${pid})`,
+    title: `Resume node ${name}`,
     request: { method: 'POST', path: `/nodes/${part(id)}/resume` },
     cli: ['nodes', 'resume', id],
     preview: says('The node begins runs again.'),

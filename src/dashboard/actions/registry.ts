@@ -153,7 +153,7 @@ export const OFFERS: Readonly<Record<string, Offer>> = {
     node.isDraining ? [] : [dialog(drainNode(node))],
   ),
   'nodes.resume': offerOf('node', 'Resume a node', 'no node is draining', (node) =>
-    node.isDraining ? [dialog(resumeNode(node))] : [],
+    node.isDraining ? [dialog(resumeNode(node.id, `${node.host} (${node.pid})`))] : [],
   ),
   'services.restart': offerOf('service', 'Restart a service', 'the node that answers has none to restart', (service) =>
     service.canRestart ? [dialog(restartService(service, undefined))] : [],

@@ -99,7 +99,7 @@ function NodeRow({ node, isLeader }: { readonly node: Item<'nodes.list'>; readon
       <td>
         <ActionButton
           off={isLive ? undefined : 'its lease has ended'}
-          action={isDraining ? resumeNode(node) : drainNode(node)}
+          action={isDraining ? resumeNode(id, `${host} (${pid})`) : drainNode(node)}
         >
           {isDraining ? 'Resume…' : 'Drain…'}
         </ActionButton>

@@ -120,6 +120,13 @@ function Details({ run }: { readonly run: Run }) {
               <a href={`/backfills/${run.backfillId}`}>{run.backfillId}</a>
             </Fact>
           )}
+          {run.state === 'queued' && (
+            <Fact name="Why?">
+              <a href={`/why/${part(run.jobId)}${run.tick === undefined ? '' : `?at=${encodeURIComponent(run.tick)}`}`}>
+                Why does it wait?
+              </a>
+            </Fact>
+          )}
           {run.reason !== undefined && <Fact name="Reason">{run.reason}</Fact>}
           {run.cancelRequestedAt !== undefined && (
             <Fact name="Cancel requested">

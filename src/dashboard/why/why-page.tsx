@@ -111,7 +111,10 @@ function Decision({ step: { rule, verdict, evidence, change } }: { readonly step
         <span class="quiet">{WORDS[verdict]}</span>
       </span>
       <span class="decision-evidence">{evidence}</span>
-      <span>{change && <ChangeButton change={change} />}</span>
+      <span>
+        {change && <ChangeButton change={change} />}
+        {!change && rule === 'nodes' && verdict === 'waiting' && <a href="/nodes">See the nodes</a>}
+      </span>
     </li>
   )
 }

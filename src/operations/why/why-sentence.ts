@@ -6,6 +6,8 @@ import { dateOfWindow } from '../../time/local-dates.ts'
 import { formatMs } from '../../time/duration.ts'
 import { Schedule, type ScheduleSpec } from '../../time/schedule.ts'
 import type { Window } from '../../time/window.ts'
+import { outsideOf } from './excluded.ts'
+import { type WaitFacts, waitText } from './why-waits.ts'
 
 /** A window that is not in the ledger. */
 export interface UnrunWindow extends Window {
@@ -42,8 +44,10 @@ export interface WhyFacts {
   readonly backfill: { readonly id: number; readonly state: BackfillState } | undefined
   /** How many nodes have a valid lease. */
   readonly liveNodes: number
-  /** Some running runs of the job; set if the run is waiting for them. */
-  readonly running: readonly number[]
+  /** What the calendar of the schedule says about the tick, if the tick would fire without it. */
+  readonly excluded: string | undefined
+  /** What the run may wait for; undefined unless it is queued and due. */
+  readonly wait: WaitFacts | undefined
 }
 
 /** Explains in one sentence why a job ran or did not run. */
@@ -53,9 +57,8 @@ export function whySentence(facts: WhyFacts): string {
     unread === undefined ? '' : `; its edited schedule is invalid, so the previous one stays in force: ${unread}`
   const shown = window ?? (tick && unrunReason(tick, facts) !== undefined ? facts.unrun : undefined)
   const bounds = shown ? `, ${takenText(facts.takenAs)}window ${windowText(shown, facts.zone)}` : ''
-  return tick
-    ? `${jobId} at ${text(tick)}${bounds}: ${whyAt(tick, facts)}${edited}.`
-    : `${jobId}: ${whyNever(facts)}${edited}.`
+  if (tick) return `${jobId} at ${text(tick)}${bounds}: ${whyAt(tick, facts)}${edited}.`
+  return `${jobId}: ${facts.run ? whyRun(facts.run, facts) : whyNever(facts)}${edited}.`
 }
 
 function takenText(takenAs: WhyFacts['takenAs']): string {
@@ -89,7 +92,7 @@ function whyAt(tick: Date, facts: WhyFacts): string {
     : whyRun(run, facts)
 }
 
-function whyRun(run: Run, { now, liveNodes, backfill }: WhyFacts): string {
+function whyRun(run: Run, { now, backfill, wait }: WhyFacts): string {
   const name = `run ${run.id}`
   switch (run.state) {
     case 'succeeded':
@@ -108,12 +111,9 @@ function whyRun(run: Run, { now, liveNodes, backfill }: WhyFacts): string {
         const why = run.attempt > 0 ? ` for its next attempt: ${run.error?.message ?? 'it failed'}` : ', when it is due'
         return `${name} waits until ${text(run.runAt)}${why}`
       }
-      if (liveNodes === 0)
-        return `${name} has been due since ${text(run.runAt)}, but no node is running that could execute it`
-      return (
-        `${name} has been due since ${text(run.runAt)} (${formatMs(now.getTime() - run.runAt.getTime())}) and waits for a free slot: ` +
-        `a limit of the job (concurrency, rate, overlap) or of the nodes is reached, or no running node knows the job`
-      )
+      return `${name} has been due since ${text(run.runAt)} (${formatMs(now.getTime() - run.runAt.getTime())}) and waits: ${
+        wait ? waitText(wait) : 'a node claims it within one poll'
+      }`
   }
 }
 
@@ -145,11 +145,13 @@ function unrunReason(tick: Date, { unrun, run, due, isPaused }: WhyFacts): strin
   return `it is not planned yet: it is due at ${text(at)}`
 }
 
-function whyNoRun(tick: Date, { now, schedule, due, isPaused, nextTick, liveNodes }: WhyFacts): string {
+function whyNoRun(tick: Date, { now, schedule, due, isPaused, nextTick, liveNodes, excluded }: WhyFacts): string {
   if (!schedule) return 'the job has no schedule; it runs only on request'
   const next = due ? due.firstFrom(tick) : Schedule.of(schedule).next(new Date(tick.getTime() - 1))
   if (next?.getTime() !== tick.getTime()) {
-    return `its schedule does not fire then; it next fires at ${text(next)}`
+    if (excluded !== undefined) return `its calendar leaves this tick out: ${excluded}; it next fires at ${text(next)}`
+    const outside = outsideOf(schedule, tick)
+    return `its schedule does not fire then${outside === undefined ? '' : ` (${outside})`}; it next fires at ${text(next)}`
   }
   if (isPaused) return 'the job is paused'
   if (tick > now) return 'that is in the future'

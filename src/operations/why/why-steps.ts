@@ -1,11 +1,15 @@
 import type { Run } from '../../run/run.ts'
 import { previewOf } from '../../time/preview.ts'
 import { Schedule } from '../../time/schedule.ts'
+import { outsideOf } from './excluded.ts'
 import { SKIPPED, text, type WhyFacts, whyWaiting } from './why-sentence.ts'
+import type { WhyChange } from './why-change.ts'
+import { WAIT_RULES, type WaitRule, WAITS } from './why-waits.ts'
 
 /** The rules that decide whether a job runs, in the order in which Piko applies them. */
 export const WHY_RULES = [
   'schedule',
+  'calendar',
   'clock change',
   'pause',
   'planning',
@@ -15,23 +19,11 @@ export const WHY_RULES = [
   'dependency',
   'backfill',
   'due',
-  'nodes',
-  'limits',
+  ...WAIT_RULES,
   'run',
 ] as const
 
 export type WhyRule = (typeof WHY_RULES)[number]
-
-/** A change that would reverse a rule's decision: the operation as in the audit, and its arguments. */
-export interface WhyChange {
-  readonly verb: string
-  readonly jobId?: string
-  readonly runId?: number
-  readonly backfillId?: number
-  /** The range of windows. */
-  readonly from?: Date
-  readonly to?: Date
-}
 
 /** The decision of one rule. */
 export interface WhyStep {
@@ -82,7 +74,20 @@ const RULES: Readonly<Record<WhyRule, Rule>> = {
         evidence: `the instant is in the window from ${text(facts.unrun.start)} to ${text(facts.unrun.end)}${edited}`,
       }
     if (next?.getTime() === tick.getTime()) return { verdict: 'passed', evidence: `it fires at ${text(tick)}${edited}` }
-    return stopped(`it does not fire at ${text(tick)}; it next fires at ${text(next)}${edited}`, change)
+    if (facts.excluded !== undefined)
+      return { verdict: 'passed', evidence: `without its calendar, it fires at ${text(tick)}${edited}` }
+    const outside = outsideOf(schedule, tick)
+    return stopped(
+      `it does not fire at ${text(tick)}${outside === undefined ? '' : ` (${outside})`}; it next fires at ${text(next)}${edited}`,
+      change,
+    )
+  },
+  calendar: (facts) => {
+    const { excluded, tick, run, window, unrun, schedule, jobId } = facts
+    if (run || window || unrun || !schedule || schedule.kind === 'at' || !schedule.exclude || !tick) return undefined
+    const change = { verb: 'schedules.set', jobId }
+    if (excluded === undefined) return { verdict: 'passed', evidence: 'its calendar does not leave this tick out' }
+    return stopped(`${excluded}; it next fires at ${text(nextOf(tick, facts))}`, change)
   },
   'clock change': ({ schedule, run, tick, jobId }) => {
     const at = run?.tick ?? tick
@@ -174,20 +179,9 @@ const RULES: Readonly<Record<WhyRule, Rule>> = {
     const why = run.attempt > 0 ? `, for its next attempt: ${run.error?.message ?? 'it failed'}` : ''
     return waiting(`it is due at ${text(run.runAt)}${why}`, { verb: 'runs.cancel', runId: run.id })
   },
-  nodes: ({ run, liveNodes }) => {
-    if (run?.state !== 'queued') return undefined
-    if (liveNodes === 0) return waiting('no node is running that could execute it')
-    return { verdict: 'passed', evidence: liveNodes === 1 ? 'one node is live' : `${liveNodes} nodes are live` }
-  },
-  limits: ({ run, running }) => {
-    if (run?.state !== 'queued') return undefined
-    const held =
-      running.length === 0 ? 'no run of the job is running' : `runs ${running.join(', ')} of the job are running`
-    return waiting(
-      `it waits for a free slot: a limit of the job (concurrency, rate, overlap) or of the nodes is reached, or no running node knows the job; ${held}`,
-      running[0] === undefined ? { verb: 'runs.cancel', runId: run.id } : { verb: 'runs.cancel', runId: running[0] },
-    )
-  },
+  ...(Object.fromEntries(
+    WAIT_RULES.map((rule): [WaitRule, Rule] => [rule, ({ wait }) => wait && WAITS[rule](wait)]),
+  ) as Readonly<Record<WaitRule, Rule>>),
   run: ({ run, window }) => {
     if (!run) return undefined
     const step = ended(run)

@@ -1,3 +1,9 @@
+import type { JobPolicy } from '../../job/spec.ts'
+import type { Run } from '../../run/run.ts'
+import { defaultsOf } from '../../time/stored-schedule.ts'
+import type { ListedNode } from '../nodes.ts'
+import { excludedBy } from './excluded.ts'
+import type { WaitFacts } from './why-waits.ts'
 import { storedDue, storedJob, storedTimeline, zoneOfJob } from '../../engine/planning/stored-job.ts'
 import type { DueWindows } from '../../time/due-windows.ts'
 import { momentOf, type WindowInput } from '../../time/local-dates.ts'
@@ -26,15 +32,28 @@ export interface Why {
   readonly steps: readonly WhyStep[]
 }
 
-/** The maximum number of running runs that are named as evidence. */
-const NAMED_RUNS = 5
+/** What an explanation needs besides the store. */
+export interface WhySources {
+  /** The job in this process's code. */
+  readonly policy: JobPolicy | undefined
+  /** Lists the nodes; called only for a run that waits for one. */
+  readonly nodes: () => Promise<readonly ListedNode[]>
+}
+
+/** How many queued runs are read to find one that is due. */
+const MAX_QUEUED = 100
 
 /**
- * Explains a job at an instant. Default: its last planned tick.
+ * Explains a job at an instant. Default: its last planned tick, or the oldest run that is due if the run of that tick has ended.
  *
  * @throws PikoError `JOB_UNKNOWN`
  */
-export async function whyOf(store: Store, jobId: string, given: WindowInput | undefined): Promise<Why> {
+export async function whyOf(
+  store: Store,
+  jobId: string,
+  given: WindowInput | undefined,
+  sources: WhySources,
+): Promise<Why> {
   const { jobs, plans, runs, nodes, windows, dependencies, backfills } = store
   const job = await jobs.find(jobId)
   if (!job) throw unknownJob(jobId)
@@ -43,9 +62,13 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
   const due = storedDue(job)
   const firstWaiting = asked ? undefined : await dependencies.firstWaiting(jobId)
   const waitingSince = firstWaiting && (due?.at(firstWaiting.end) ?? firstWaiting.end)
-  const fired = await runs.findTick(jobId, asked ?? waitingSince)
-  const tick = asked ?? waitingSince ?? fired?.tick
-  const named = tick && job.windows !== null ? await windowAt(store, jobId, tick, due, asked !== undefined) : undefined
+  const { now } = await plans.agenda()
+  const planned = await runs.findTick(jobId, asked ?? waitingSince)
+  // Without an instant, a run that waits is more interesting than a tick whose run has ended.
+  const fired = asked || waitingSince || isOpen(planned) ? planned : ((await waitingRun(store, job, now)) ?? planned)
+  const tick = asked ?? waitingSince ?? fired?.tick ?? fired?.window?.start
+  const isExact = asked !== undefined || (fired !== undefined && fired.tick === undefined)
+  const named = tick && job.windows !== null ? await windowAt(store, jobId, tick, due, isExact) : undefined
   const { window } = named ?? {}
   const unrun = asked && !window && job.windows !== null ? await unrunAt(store, job, asked) : undefined
   const takenAs = named?.takenAs ?? (unrun && (unrun.start.getTime() === asked?.getTime() ? 'start' : 'inside'))
@@ -53,8 +76,8 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
   // backfill.
   const ofTick = window && takenAs !== 'tick' ? undefined : fired
   const run = window?.runId === undefined ? ofTick : ((await runs.find(window.runId)) ?? ofTick)
-  const { now } = await plans.agenda()
-  const { schedule, problem } = storedJob(job)
+  const { schedule, problem } = storedJob(job, { when: defaultsOf(sources.policy?.schedule).when })
+  const backfill = run?.backfillId === undefined ? undefined : await backfills.find(run.backfillId)
   const waits = run?.state === 'queued' && run.runAt <= now
   const facts = {
     jobId,
@@ -72,11 +95,43 @@ export async function whyOf(store: Store, jobId: string, given: WindowInput | un
     zone,
     due,
     blocker: window?.waitsFor && (await windows.containing(window.waitsFor.jobId, window.waitsFor.at)),
-    backfill: run?.backfillId === undefined ? undefined : await backfills.find(run.backfillId),
+    backfill,
     liveNodes: await nodes.countLive(),
-    running: waits ? (await runs.list({ jobId, state: 'running', limit: NAMED_RUNS })).map(({ id }) => id) : [],
+    excluded: tick && excludedBy(schedule ?? undefined, tick),
+    wait: waits ? await waitFacts(store, run, now, backfill?.parallel, sources) : undefined,
   }
   return { sentence: whySentence(facts), tick, runId: run?.id, takenAs, steps: whySteps(facts) }
+}
+
+function isOpen(run: Run | undefined): boolean {
+  return run?.state === 'queued' || run?.state === 'running'
+}
+
+/** Returns the oldest run of a job that is due, or the newest run of a job without a schedule. */
+async function waitingRun({ runs }: Store, { id: jobId, schedule }: JobRow, now: Date): Promise<Run | undefined> {
+  const queued = await runs.list({ jobId, state: 'queued', limit: MAX_QUEUED })
+  const due = queued.findLast(({ runAt }) => runAt <= now)
+  if (due || schedule !== null) return due
+  const [newest] = await runs.list({ jobId, limit: 1 })
+  return newest
+}
+
+async function waitFacts(
+  { waits, nodes }: Store,
+  run: Run,
+  now: Date,
+  parallel: number | undefined,
+  { policy, nodes: listNodes }: WhySources,
+): Promise<WaitFacts> {
+  const having = await nodes.having(run.jobId)
+  const live = (await listNodes()).filter(({ isLive }) => isLive)
+  return {
+    ...{ runId: run.id, now, backfillId: run.backfillId, hasCode: policy !== undefined },
+    waits: await waits.read(run, policy?.limits ?? {}, parallel),
+    nodes: live.map(({ id, host, pid, isDraining, running, slots }) => ({
+      ...{ id, name: `${host} (${pid})`, isDraining, running, slots, hasJob: having.get(id) },
+    })),
+  }
 }
 
 /** Returns the window that contains an instant, if it is not in the ledger: it is not planned yet, or planning began later. */

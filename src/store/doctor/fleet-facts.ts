@@ -1,6 +1,5 @@
 import type { Database } from '../connection/database.ts'
-import { propertyOf } from '../../errors-read.ts'
-import { factsOf } from '../nodes/node-facts.ts'
+import { digestsOf, factsOf } from '../nodes/node-facts.ts'
 import { soundRows } from '../values/broken-row.ts'
 import { queuedByJob } from './run-facts.ts'
 
@@ -80,16 +79,6 @@ async function wantedJobs(database: Database): Promise<WantedJob[]> {
   return [...new Set([...scheduled, ...queued.keys()])]
     .sort()
     .map((id) => ({ id, isScheduled: scheduled.has(id), queued: queued.get(id) ?? 0 }))
-}
-
-function digestsOf(text: string | null): Readonly<Record<string, string>> | undefined {
-  try {
-    const digests: unknown = JSON.parse(text ?? 'null')
-    if (typeof digests !== 'object' || digests === null) return undefined
-    return Object.fromEntries(Object.keys(digests).map((id) => [id, String(propertyOf(digests, id))]))
-  } catch {
-    return undefined
-  }
 }
 
 /**

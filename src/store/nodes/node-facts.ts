@@ -46,3 +46,14 @@ function isFacts(value: unknown): value is NodeFacts {
     typeof propertyOf(load, 'memory') === 'number'
   )
 }
+
+/** Parses the stored digests of a node's jobs, by job id. Undefined if it has stored none, or a person has made them unreadable. */
+export function digestsOf(text: string | null): Readonly<Record<string, string>> | undefined {
+  try {
+    const digests: unknown = JSON.parse(text ?? 'null')
+    if (typeof digests !== 'object' || digests === null) return undefined
+    return Object.fromEntries(Object.keys(digests).map((id) => [id, String(propertyOf(digests, id))]))
+  } catch {
+    return undefined
+  }
+}

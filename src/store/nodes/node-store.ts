@@ -6,7 +6,7 @@ import type { Database } from '../connection/database.ts'
 import { assertSound } from '../values/broken-row.ts'
 import { connectionColumns, endConnections, type EndedConnections } from './end-connections.ts'
 import { note } from '../events/notes.ts'
-import { factsOf, type NodeFacts } from './node-facts.ts'
+import { digestsOf, factsOf, type NodeFacts } from './node-facts.ts'
 import { OddLease } from './odd-lease.ts'
 
 export interface NodeRow {
@@ -239,6 +239,22 @@ export class NodeStore {
       .where('expires_at', '>=', dialect.now())
       .executeTakeFirstOrThrow()
     return Number(count)
+  }
+
+  /** Returns for each live node whether its code has a job; undefined for a node that does not report its jobs. */
+  async having(jobId: string): Promise<ReadonlyMap<string, boolean | undefined>> {
+    const { db, dialect } = this.#database
+    const rows = await db
+      .selectFrom('piko_node')
+      .select(['id', 'jobs'])
+      .where('expires_at', '>=', dialect.now())
+      .execute()
+    return new Map(
+      rows.map(({ id, jobs }) => {
+        const digests = digestsOf(jobs)
+        return [id, digests && Object.hasOwn(digests, jobId)]
+      }),
+    )
   }
 
   async list(): Promise<NodeRow[]> {
