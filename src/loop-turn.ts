@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers'
 
-/** If the event loop has had no turn for this long, in milliseconds, a statement waits for one. */
+/** If the event loop has not had a turn for this long, in milliseconds, a statement waits for one. */
 const MAX_WITHOUT_TURN_MS = 10
 /**
  * The same limit for statements inside a transaction. It is longer, so that a short transaction ends without a wait. A transaction holds
@@ -23,7 +23,9 @@ class LoopTurn {
     return this.hasHeld(inTransaction ? MAX_IN_TRANSACTION_MS : MAX_WITHOUT_TURN_MS)
   }
 
-  /** Whether the event loop has had no turn for this long. Must be called regularly, because the first call in a turn starts the clock. */
+  /**
+   * Whether the event loop has not had a turn for this long. Must be called regularly, because the first call in a turn starts the clock.
+   */
   hasHeld(ms: number): boolean {
     const now = performance.now()
     if (this.#since === undefined) {

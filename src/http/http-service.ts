@@ -70,7 +70,7 @@ export class HttpService extends Service {
   }
 }
 
-/** Stops the start of an app if other machines can reach its API and there are no tokens. */
+/** Prevents an app from starting if other machines can reach its API and there are no tokens. */
 class TokenCheck extends Service {
   readonly #app: Pick<ServedApp, 'access'>
   readonly #host: string

@@ -45,7 +45,7 @@ export class Calls {
     call.replied(reply)
   }
 
-  /** Removes a call whose caller no longer waits. */
+  /** Removes a call whose caller is no longer waiting. */
   forget(call: Call): void {
     if (call.id !== undefined) this.#waiting.delete(call.id)
   }

@@ -88,8 +88,8 @@ export class OffloadPool {
   }
 
   /**
-   * Waits for the running calls, then ends the threads. A later call opens the pool again. While it is waiting, it may be called again with
-   * a signal that aborts earlier.
+   * Waits for the running calls, then ends the threads. A later call opens the pool again. While a call is waiting, the method may be
+   * called again with a signal that aborts earlier.
    *
    * @param signal aborting it ends the running calls immediately; they reject with its reason
    */

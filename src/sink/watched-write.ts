@@ -17,7 +17,7 @@ export class WatchedWrite extends Promise<void> {
   }
 
   /**
-   * Notes that a handler was added. `catch`, `finally`, `Promise.all` and `await` also call this method. `await` skips it only for plain
+   * Records that a handler was added. `catch`, `finally`, `Promise.all` and `await` also call this method. `await` skips it only for plain
    * promises.
    */
   override then<A = void, B = never>(

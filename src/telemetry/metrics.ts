@@ -136,13 +136,13 @@ export class Metrics {
     })
     this.#crashes = new Counter({
       name: 'piko_service_crashed_total',
-      help: 'Crashes of services of this process, by their place in the tree.',
+      help: 'Crashes of services of this process, by their position in the tree.',
       labelNames: ['service'],
       registers,
     })
     this.#restarts = new Counter({
       name: 'piko_service_restarted_total',
-      help: 'Restarts of services of this process, by their place in the tree.',
+      help: 'Restarts of services of this process, by their position in the tree.',
       labelNames: ['service'],
       registers,
     })

@@ -90,7 +90,7 @@ export const WINDOWS = [
     method: 'GET',
     path: '/windows/grid',
     role: 'viewer',
-    summary: 'Counts windows by state, of many jobs, by hour, day, week or month in UTC.',
+    summary: 'Counts the windows of many jobs by state, for each hour, day, week or month in UTC.',
     description: 'A range has at most 2,000 cells. Cells without windows are left out. Each page contains whole jobs.',
     query: z.strictObject({
       from: givenInstant,

@@ -19,7 +19,7 @@ interface Line extends GridCell {
 export function addGrid(windows: Command): void {
   windows
     .command('grid')
-    .description('Counts windows by state, of many jobs, by hour, day, week or month in UTC. Changes nothing.')
+    .description('Counts the windows of many jobs by state, for each hour, day, week or month in UTC. Changes nothing.')
     .requiredOption('--from <instant>', 'start of the range', parseInstant)
     .requiredOption('--to <instant>', 'end of the range (exclusive)', parseInstant)
     .addOption(new Option('--by <unit>', 'the length of a cell').choices(GRID_UNITS).default('day'))

@@ -75,6 +75,6 @@ export function revokeToken({ id, name }: Token): Action {
     title: `Revoke the token ${name}`,
     request: { method: 'DELETE', path: `/tokens/${part(id)}` },
     cli: ['tokens', 'revoke', id],
-    preview: says('The token becomes invalid on all nodes, for ever, and its sessions end.'),
+    preview: says('The token becomes permanently invalid on all nodes, and its sessions end.'),
   }
 }

@@ -128,7 +128,7 @@ export class LiveAttempt {
     return (this.#log ??= this.#parts.runLog(this.claim))
   }
 
-  /** Notes that a part of the attempt has ended. */
+  /** Records that a part of the attempt has ended. */
   mark(part: 'ready' | 'handled' | 'flushed', at: number): void {
     ;(this.marks ??= {})[part] = at
   }

@@ -13,7 +13,7 @@ export interface WriterOptions {
   readonly maxEndMs?: number
   /** Returns the progress to send with the end of the stream. This message arrives before the reader has read everything. */
   readonly lastProgress?: () => Progress | undefined
-  /** Called with true when the reader has read everything and waits for the source. Called with false when it no longer waits. */
+  /** Called with true when the reader has read everything and waits for the source. Called with false when it is no longer waiting. */
   readonly onStarved?: (isStarved: boolean) => void
 }
 

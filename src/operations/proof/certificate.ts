@@ -59,7 +59,7 @@ export interface ProvedTable {
 /** The result of a proof. It can be stored as JSON. */
 export interface Certificate {
   readonly kind: 'piko.proof'
-  /** The version of this form of a certificate. */
+  /** The version of the certificate's format. */
   readonly version: 1
   /** The version of Piko that made the proof, and the number of the last migration of the store, such as 35. */
   readonly versions: { readonly piko: string; readonly schema: number }

@@ -41,7 +41,7 @@ export const http = {
   plain: flag({
     key: 'plain',
     default: false,
-    help: 'Serve the API without TLS on an address that other machines reach, because a proxy or the network encrypts.',
+    help: 'Serve the API without TLS on an address that other machines reach, because a proxy or the network encrypts the traffic.',
   }),
   /** How many requests one token may send per minute; 0: any number. */
   rateLimit: integer({

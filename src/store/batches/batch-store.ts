@@ -144,7 +144,7 @@ export class BatchStore {
     })
   }
 
-  /** Yields runs that have not ended and have no cancel request, in parts. */
+  /** Yields runs that have not ended and have no cancel request, in batches. */
   async *openRuns(id: number): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id, 1)) {
       const runs = await runsOfSlice(this.#database, this.#database.db, sliceOf(row))
@@ -156,7 +156,7 @@ export class BatchStore {
     }
   }
 
-  /** Yields ended runs in one of two states, in parts. */
+  /** Yields the ended runs that are in this state, in batches. */
   async *runsIn(id: number, state: 'failed' | 'cancelled'): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id)) {
       if (row[state] === 0) continue
@@ -168,7 +168,7 @@ export class BatchStore {
     }
   }
 
-  /** Yields the ended runs with their durations, and failed runs with their errors, in parts. */
+  /** Yields the ended runs with their durations, and failed runs with their errors, in batches. */
   async *ended(id: number): AsyncGenerator<EndedBatchRun[]> {
     const { dialect, db, broken } = this.#database
     for await (const { row: slice } of this.#slices(id)) {

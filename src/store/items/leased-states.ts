@@ -71,7 +71,7 @@ export interface LeasedRow {
 /**
  * Leases the state that has been free longest. If all are held and the pool is not full, adds a state.
  *
- * If a state's holder no longer runs, the state counts as free: the holder ended before it knew that its lease was stored.
+ * If a state's holder is no longer running, the state counts as free: the holder ended before it knew that its lease was stored.
  *
  * @returns undefined if all states are held; `retired` if the requested one is retired or unknown; `lost` if the node no longer holds the
  *   item
@@ -136,7 +136,7 @@ async function holdsItem(
   return row !== undefined
 }
 
-/** Returns the first held state whose holder no longer runs. */
+/** Returns the first held state whose holder is no longer running. */
 async function abandonedOf<Row extends { readonly item_id: number | null; readonly claims: number | null }>(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -154,7 +154,7 @@ async function abandonedOf<Row extends { readonly item_id: number | null; readon
   return rows.find((row) => row.item_id !== null && claims.get(row.item_id) !== row.claims)
 }
 
-/** Locks a row that stands for the pool, so that two nodes do not add states at the same time. */
+/** Locks a row that represents the pool, so that two nodes do not add states at the same time. */
 async function lockPool(trx: Transaction<Tables>, dialect: Dialect, jobId: string, pool: string): Promise<void> {
   const key = { job_id: jobId, pool, name: '' }
   const find = () =>

@@ -73,7 +73,7 @@ export async function countRuns(database: Database, jobId?: string): Promise<Rec
   return counts
 }
 
-/** Yields the ids of the runs to list, in parts. */
+/** Yields the ids of the runs to list, in batches. */
 async function* newestFirst(database: Database, filter: RunFilter): AsyncGenerator<Found[]> {
   const { db } = database
   const isAll = filter.jobId === undefined && !isIndexed(filter.state)
