@@ -160,6 +160,24 @@ describe('an upload', () => {
     expect([response.status, await response.json()]).toEqual([422, { why: 'line 0 is wrong' }])
   })
 
+  it('or a stream of values that its handler does not read to the end is answered, and its source closed', async () => {
+    const first = defineRoutes().on('/first', async ({ body }) => {
+      for await (const value of body as AsyncIterable<unknown>) return value
+      return undefined
+    })
+    const link = await linked(first)
+    let isClosed = false
+    const values = async function* (): AsyncGenerator<string> {
+      try {
+        for (let value = 0; value < 1_000; value++) yield `${value} ${'x'.repeat(10_000)}`
+      } finally {
+        isClosed = true
+      }
+    }
+    expect(await link.call('/first', values())).toMatch(/^0 x/)
+    await vi.waitUntil(() => isClosed && link.stats().open === 0)
+  })
+
   it('can be the source of its own answer', async () => {
     const link = await linked(routes)
     const whole = Buffer.concat((await all(lines())) as Buffer[])

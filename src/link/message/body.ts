@@ -86,14 +86,14 @@ export class Body {
     return valueOf(await this.bytes(this.#limits.maxJsonBytes))
   }
 
-  /** Yields the pieces as they arrive. Leaving the loop early cancels the message. */
+  /** Yields the pieces as they arrive. Leaving the loop early stops a reply. */
   async *chunks(): AsyncGenerator<Buffer, void, undefined> {
     let isEnded = false
     try {
       for (let chunk = await this.#message.read(); chunk; chunk = await this.#message.read()) yield chunk
       isEnded = true
     } finally {
-      if (!isEnded) this.#message.cancel(CANCEL_CODES.unwanted, 'its reader has stopped')
+      if (!isEnded) this.#stop(CANCEL_CODES.unwanted, 'its reader has stopped')
     }
   }
 
@@ -124,13 +124,10 @@ export class Body {
     if (waiting > 0) yield parsed(Buffer.concat(parts))
   }
 
-  /**
-   * Returns the bytes as a stream. A slow reader slows the sender down.
-   *
-   * @param stopped called if the stream is destroyed before its end. Default: cancels the message
-   */
-  stream(stopped = (): void => this.#message.cancel(CANCEL_CODES.unwanted, 'its reader has stopped')): Readable {
+  /** Returns the bytes as a stream. A slow reader slows the sender down. Destroying the stream early stops a reply. */
+  stream(): Readable {
     const message = this.#message
+    const stop = (): void => this.#stop(CANCEL_CODES.unwanted, 'its reader has stopped')
     let isEnded = false
     // This is twice as fast as `Readable.from`, which needs several promises per chunk.
     return new Readable({
@@ -148,7 +145,7 @@ export class Body {
         )
       },
       destroy(error, callback) {
-        if (!isEnded) stopped()
+        if (!isEnded) stop()
         callback(error)
       },
     })
@@ -198,10 +195,18 @@ export class Body {
     this.#message.cancel(CANCEL_CODES.unwanted, 'its reader does not need it')
   }
 
+  /**
+   * Asks the sender to stop. Not for a request: that is answered first, although its body was not read, and a cancelled one gets no answer.
+   * Without credit, its sender waits.
+   */
+  #stop(code: number, reason: string): void {
+    if (this.#message.head.kind !== 'request') this.#message.cancel(code, reason)
+  }
+
   #tooLarge(max: number): PikoError {
     const about = this.size === undefined ? `more than ${max} bytes` : `${this.size} bytes`
     const message = `the body of a message has ${about}; at most ${max} are read into memory. Read it as a stream or a file, or raise the limit`
-    this.#message.cancel(CANCEL_CODES.tooLarge, `at most ${max} bytes`)
+    this.#stop(CANCEL_CODES.tooLarge, `at most ${max} bytes`)
     return new PikoError('LINK_TOO_LARGE', message, { details: { max, size: this.size } })
   }
 }

@@ -24,8 +24,7 @@ export async function uploadOf(body: Body, spool: 'memory' | 'file' | number | u
 function streamed(body: Body): Upload {
   let stream: Readable | undefined
   return {
-    // A handler that stops reading still answers, so the request is not cancelled. Without credit, its sender waits for the answer.
-    stream: () => (stream ??= body.stream(() => {})),
+    stream: () => (stream ??= body.stream()),
     remove: async () => {
       stream?.destroy()
     },
