@@ -4,7 +4,7 @@ import { toError } from './errors.ts'
 import type { GuardOrder } from './guard-thread-main.ts'
 import { startThread, threadModule } from './thread-module.ts'
 
-/** How long the thread stays when it has nothing to do, in milliseconds. */
+/** How long the thread stays alive when it has nothing to do, in milliseconds. */
 const LINGER_MS = 1_000
 
 /** A module that works in the guard thread. */

@@ -45,7 +45,7 @@ export function addTokens(program: Command): void {
     find: (options: TokenFilter, globals) => withApp(globals, (app) => app.tokens.list(options)),
     data: dataOf,
   })
-    .option('--all', 'also revoked and expired tokens')
+    .option('--all', 'include revoked and expired tokens')
     .addOption(new Option('--role <role>', 'only tokens with this role').choices(ROLES))
     .option('--limit <count>', 'maximum number of tokens to list; default: 100', parseLimit)
   tokens

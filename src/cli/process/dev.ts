@@ -22,11 +22,11 @@ export function addDev(program: Command): void {
     .description(
       'Plans and runs the jobs of this folder like piko start, and starts again when a file of the project changes: ' +
         'TypeScript, JavaScript, SQL or TOML. Uses the embedded SQLite file, even if the settings name a database. ' +
-        'Logs lines for people. After an error it waits for the next change.',
+        'Logs readable lines. After an error it waits for the next change.',
     )
     .addOption(jobsOption())
     .option('--database', 'use the database of the settings, instead of the embedded file')
-    .option('--no-http', 'serve no HTTP')
+    .option('--no-http', 'do not start the HTTP server')
     .addHelpText('after', examples(['piko dev', "piko dev --jobs 'pipelines/**/*.ts'", 'piko dev --database']))
     .action((options: DevOptions, command: Command) => dev(options, globalOptions(command)))
 }

@@ -32,7 +32,7 @@ export function addStart(program: Command): void {
         'A second signal ends it immediately. Options of the app, such as services, are in piko.config.ts, if that exists.',
     )
     .addOption(jobsOption())
-    .option('--no-http', 'serve no HTTP ([http] enabled = false)')
+    .option('--no-http', 'do not start the HTTP server ([http] enabled = false)')
     .addOption(new Option('--dev <store>', 'used by piko dev').choices(['embedded', 'database']).hideHelp())
     .addHelpText(
       'after',

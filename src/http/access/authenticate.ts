@@ -113,7 +113,7 @@ function isLocal({ socket, headers, ip }: FastifyRequest, { allowsLocal, trustsF
 }
 
 function refuse(why: string): never {
-  throw new PikoError('TOKEN_INVALID', `${why}; send Authorization: Bearer <token> (piko tokens create makes one)`)
+  throw new PikoError('TOKEN_INVALID', `${why}; send Authorization: Bearer <token> (piko tokens create creates one)`)
 }
 
 export function denied(reason: 'host' | 'origin' | 'role' | 'jobs', text: string, details: object = {}): PikoError {

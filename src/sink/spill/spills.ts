@@ -68,7 +68,7 @@ export class Spills {
     }
     throw new PikoError(
       'SINK_FAILED',
-      `the folder ${appFolder} for spilled batches can't be used: ${headline(cause)}. Set [sinks] spill_dir to a folder that this process may write`,
+      `the folder ${appFolder} for spilled batches can't be used: ${headline(cause)}. Set [sinks] spill_dir to a folder that this process may write to`,
       { cause, details: { folder: appFolder } },
     )
   }
