@@ -117,6 +117,7 @@ export type { ListedRun, RunDetails, Runs } from './operations/runs/runs.ts'
 export type {
   BackfillWait,
   CancelOptions,
+  ConfigWatch,
   LockFilter,
   PreviewOptions,
   PruneOptions,
@@ -193,7 +194,7 @@ export type { BatchItem, BatchOptions, BatchReplay, BatchWait } from './operatio
 export type { BatchReport, BatchStatus } from './operations/batches/batch-status.ts'
 export type { BatchDone } from './engine/planning/batch-end.ts'
 export type { BatchDurations, BatchFailure, BatchState } from './run/batch.ts'
-export type { Configs, ConfigStatus, SavedConfig } from './operations/configs.ts'
+export type { Configs, ConfigStatus, CurrentConfig, SavedConfig } from './operations/configs.ts'
 export { RunFailedError } from './operations/runs/run-failed-error.ts'
 export type { KeyedConcurrency, KeyedRate, Rate } from './run/limits.ts'
 

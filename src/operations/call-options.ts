@@ -36,6 +36,7 @@ import type { SummaryOptions, WindowFilter } from '../store/windows/window-store
 import type {
   BackfillWait,
   CancelOptions,
+  ConfigWatch,
   DeadFilter,
   LimitFilter,
   LockFilter,
@@ -259,6 +260,7 @@ const CALLS = {
   'sinks.drop': deadRows,
   'configs.set': { effectiveFrom: anything },
   'configs.history': { before: wholeNumber(0) } satisfies OptionChecks<ConfigHistory>,
+  'configs.watch': { signal: anAbortSignal } satisfies OptionChecks<ConfigWatch>,
   'configs.diff': { from: wholeNumber(0), to: wholeNumber(1) } satisfies OptionChecks<ConfigDiffOptions>,
   'nodes.settings': { on: aText },
   'nodes.set': { effectiveFrom: anything, on: aText },

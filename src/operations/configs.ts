@@ -1,14 +1,18 @@
 import { PikoError } from '../errors.ts'
+import { safely } from '../errors-read.ts'
 import { changing } from '../engine/refused-changes.ts'
 import type { AnyJob, JobRef, KnownJob, TypesOf } from '../job/job-types.ts'
 import { parseConfig, storableConfig } from '../job/schemas/run-config.ts'
 import { unknownKeys } from '../job/schemas/unknown-keys.ts'
 import type { NodeConfig } from '../store/jobs/config-ack-store.ts'
 import type { ConfigVersion } from '../store/jobs/config-store.ts'
+import { LinkedSignal } from '../signals/linked-signal.ts'
+import { Waiters } from '../signals/waiters.ts'
 import { type InstantInput, instantOf } from '../time/instant.ts'
 import { optionsOf } from './call-options.ts'
 import { configChanges, type ConfigDiff, type ConfigDiffOptions, type ConfigHistory } from './views/config-diff.ts'
 import { jobIdOf } from './job-id.ts'
+import type { ConfigWatch } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
 /** The current version on this node, and which live nodes use it. */
@@ -23,14 +27,24 @@ export interface SavedConfig extends ConfigVersion {
   readonly warnings: readonly string[]
 }
 
+/** A config as a run that begins now gets it. */
+export interface CurrentConfig {
+  /** The config with the defaults of the job's schema. */
+  readonly config: unknown
+  /** The number of the version; 0: there are only the defaults. */
+  readonly version: number
+}
+
+type ConfigReach = Pick<Reach, 'store' | 'registry' | 'configs' | 'prepare' | 'shared'>
+
 /**
  * `app.configs`: configuration of jobs at run time, without a deploy. Nodes that can be notified use a new version within milliseconds, all
  * others within two polls.
  */
 export class Configs {
-  readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>
+  readonly #reach: () => ConfigReach
 
-  constructor(reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>) {
+  constructor(reach: () => ConfigReach) {
     this.#reach = reach
   }
 
@@ -132,6 +146,46 @@ export class Configs {
       jobId,
       store.configs.rollback(jobId, version, (config) => void parseConfig(job, config)),
     )
+  }
+
+  /**
+   * Yields the current config of a job, then each other one when it takes effect, as `watch` of a shared value does: a slow reader skips
+   * versions. Leaves out a version that the job's schema refuses.
+   *
+   * @throws PikoError `JOB_UNKNOWN`, `USAGE`
+   * @example
+   * for await (const { config, version } of app.configs.watch('sync_orders', { signal })) apply(config)
+   */
+  async *watch<const J extends AnyJob>(
+    asked: KnownJob<J>,
+    options: ConfigWatch = {},
+  ): AsyncGenerator<CurrentConfig, void, undefined> {
+    const jobId = jobIdOf('app.configs.watch', asked)
+    const { signal } = optionsOf('configs.watch', options)
+    const { registry, prepare, shared } = this.#reach()
+    const job = registry.get(jobId)
+    const linked = new LinkedSignal(shared.stopped, signal)
+    const changes = new Waiters<undefined>()
+    let isNew = true
+    const off = prepare.onChange(jobId, () => {
+      isNew = true
+      changes.tell(undefined)
+    })
+    try {
+      while (!linked.signal.aborted) {
+        if (isNew) {
+          isNew = false
+          const current = safely(
+            () => ({ config: prepare.configOf(job, undefined), version: prepare.versionOf(jobId) ?? 0 }),
+            undefined,
+          )
+          if (current) yield current
+        } else await changes.next(linked.signal).catch(() => undefined)
+      }
+    } finally {
+      off()
+      linked.release()
+    }
   }
 
   /** Checks that the database contains the job. Reading does not need the job's code. */

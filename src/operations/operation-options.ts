@@ -121,3 +121,9 @@ export interface WindowMark {
   readonly from: WindowInput
   readonly to: WindowInput
 }
+
+/** Options of `configs.watch`. */
+export interface ConfigWatch {
+  /** Ends the iteration. Default: it ends with the app. */
+  readonly signal?: AbortSignal
+}

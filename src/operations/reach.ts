@@ -30,7 +30,7 @@ export interface Reach {
   readonly configs: Pick<ConfigWatcher, 'inForce' | 'refresh' | 'saved'>
   readonly prepare: PrepareRun
   readonly locks: Pick<Locks, 'acquire'>
-  readonly shared: Pick<SharedValues, 'handle'>
+  readonly shared: Pick<SharedValues, 'handle' | 'stopped'>
   readonly caches: Pick<Caches, 'get' | 'forRun' | 'opened'>
   readonly feed: Pick<LiveFeed, 'open' | 'page' | 'listen'>
   readonly runLogs: Pick<RunLogs, 'list'>

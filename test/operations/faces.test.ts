@@ -14,6 +14,7 @@ const EXCEPTIONS: Readonly<Record<string, { readonly in: readonly Face[]; readon
   'batches.wait': { in: ['app', 'cli'], why: 'a request would take hours; clients ask for batches.show again' },
   'jobs.page': { in: ['app'], why: 'jobs.list of the API gives pages; piko jobs list shows all' },
   'runs.page': { in: ['app'], why: 'runs.list of the API gives pages; piko runs list has --limit' },
+  'configs.watch': { in: ['app'], why: 'belongs to a process that goes on; the API and piko live show config.changed' },
   'live.follow': { in: ['app', 'cli'], why: 'the API has it as a stream, which is not bound like the other routes' },
   'locks.acquire': { in: ['app'], why: 'a lock belongs to a process that lives and renews it' },
   'runs.follow': { in: ['app'], why: 'piko runs logs --follow; the API has it as a stream' },

@@ -88,6 +88,31 @@ describeEachStore((fixture) => {
       expect(await versionsOf()).toEqual([2, 2, 1, 1, 1, 1, 1, 1])
     })
 
+    it('is watched: the one in force, then each other that takes effect and fits, until a signal or the stop', async () => {
+      const [app, other] = [await startApp(fixture.options, work()), await startApp(fixture.options, work())]
+      const seen: unknown[] = []
+      const enough = new AbortController()
+      const ended = (async () => {
+        for await (const { version, config } of app.configs.watch('work', { signal: enough.signal }))
+          seen.push([version, config])
+      })()
+      await eventually(() => expect(seen).toEqual([[0, { shop: 'eu', pages: 1 }]]))
+      await other.configs.set('work', { pages: 2 })
+      await eventually(() => expect(seen.at(-1)).toEqual([1, { shop: 'eu', pages: 2 }]))
+      await insertByHand(2, '{"pages":"many"}')
+      await other.configs.set('work', { shop: 'us' })
+      await eventually(() => expect(seen.at(-1)).toEqual([3, { shop: 'us', pages: 1 }]))
+      expect(seen).toHaveLength(3)
+      enough.abort()
+      await ended
+      const untilTheStop = (async () => {
+        for await (const { version } of app.configs.watch('work')) seen.push(version)
+      })()
+      await eventually(() => expect(seen.at(-1)).toBe(3))
+      await app.stop()
+      await untilTheStop
+    })
+
     it('reaches a running handler, whose faults have no other effect', async () => {
       const gate = new Gate()
       const seen: unknown[] = []

@@ -62,6 +62,7 @@ it('docs/operations.md lists every verb of every noun of an app, and no other', 
 const OTHERWISE: ReadonlyMap<string, string | undefined> = new Map([
   ['runs follow', 'runs logs'],
   ['locks acquire', undefined],
+  ['configs watch', undefined],
   ['runs page', 'runs list'],
   ['jobs page', 'jobs list'],
   ['backfills preview', 'backfills create'],

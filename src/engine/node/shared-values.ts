@@ -49,6 +49,11 @@ export class SharedValues extends LoopService {
     this.#parts = parts
   }
 
+  /** Aborts when the app stops. */
+  get stopped(): AbortSignal {
+    return this.#stopped.signal
+  }
+
   /** Returns a handle to a shared value. @param signal ends all waits of this handle */
   handle<T, I>(definition: SharedDefinition<T, I>, signal?: AbortSignal): SharedHandle<T, I> {
     const known = this.#opened.get(definition)

@@ -228,7 +228,7 @@ export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } 
     pause: pauseOfLane('crawl'),
     resume: pauseOfLane('crawl'),
   },
-  configs: { show: 'read', history: 'read', diff: 'read', set: ofConfig, rollback: ofConfig },
+  configs: { show: 'read', history: 'read', diff: 'read', watch: 'read', set: ofConfig, rollback: ofConfig },
   limits: {
     list: 'read',
     reset: {
