@@ -4,7 +4,7 @@ import { redactText } from '../run/redact.ts'
 
 const MAX_SHOWN_PATH = 200
 
-/** Returns the text of a URL for messages: without user, password, query and fragment. */
+/** Returns the text of a URL for messages: without its user, password, query and fragment. */
 export function shownUrl(url: URL): string {
   const path = url.pathname.length > MAX_SHOWN_PATH ? `${url.pathname.slice(0, MAX_SHOWN_PATH)}…` : url.pathname
   return redactText(`${url.origin}${path}`)

@@ -65,7 +65,7 @@ export class JobRegistry implements Iterable<JobDefinition> {
     const jobs = new Map(this.#jobs)
     for (const job of more) {
       if (jobs.has(job.id)) {
-        throw new PikoError('JOB_DUPLICATE', `job "${job.id}" is defined twice; Piko itself adds a job of this id`, {
+        throw new PikoError('JOB_DUPLICATE', `job "${job.id}" is defined twice; Piko itself adds a job with this id`, {
           details: { jobId: job.id },
         })
       }

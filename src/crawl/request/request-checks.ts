@@ -85,7 +85,7 @@ export function readRequestOptions(given: unknown): ReadOptions<Partial<CrawlReq
   return readOptions<CrawlRequest>(given, REQUEST_CHECKS, EXAMPLE, ['url'])
 }
 
-/** Returns headers with lower-case names. An undefined header stays in the result, because it removes the step's header of that name. */
+/** Returns headers with lower-case names. An undefined header stays in the result, because it removes the step's header with that name. */
 export function headersOf(given: CrawlRequest['headers'], problems: string[]): Record<string, string | undefined> {
   const headers: Record<string, string | undefined> = {}
   for (const [name, value] of Object.entries(given ?? {}) as [string, unknown][]) {

@@ -20,7 +20,7 @@ interface Known {
 
 const Zone = createContext<string | undefined>(undefined)
 const known = signal<ReadonlyMap<string, Known>>(new Map())
-/** The jobs whose zone is asked for in the next request, or in one that has no answer yet. */
+/** The jobs whose zone is requested by the next request, or by one that has not been answered yet. */
 const asked = new Set<string>()
 const waiting = new Set<string>()
 

@@ -17,7 +17,7 @@ const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
 /**
  * A stored lease that ends later than any valid lease could is shortened. At least this many milliseconds remain, so that its owner, who
- * may have asked for an hour, has time to renew it.
+ * may have requested an hour, has time to renew it.
  */
 const MIN_SHORTENED_MS = 20 * 60_000
 const FIRST_PAUSE_MS = 20

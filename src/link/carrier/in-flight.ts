@@ -23,7 +23,7 @@ interface Mark {
  */
 export class InFlight {
   readonly #max: number
-  /** When which bytes were sent. The last mark always includes the last byte. */
+  /** The times at which bytes were sent. The last mark always includes the last byte. */
   readonly #marks = new Fifo<Mark>()
   #last: Mark | undefined
   #sent = 0

@@ -29,7 +29,7 @@ export type FleetAnswer =
 
 /** The other nodes. */
 export interface FleetNodes {
-  /** Returns the nodes with free threads in the pool of this name. */
+  /** Returns the nodes with free threads in the pool with this name. */
   look(pool: string): Promise<readonly { readonly id: string; readonly free: number }[]>
   run(nodeId: string, call: FleetCall, signal: AbortSignal | undefined): Promise<FleetAnswer>
 }

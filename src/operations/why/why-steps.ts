@@ -66,7 +66,7 @@ const RULES: Readonly<Record<WhyRule, Rule>> = {
     if (!schedule)
       return stopped('the job has no schedule; it runs only on request', { verb: 'runs.start', jobId: facts.jobId })
     const change = { verb: 'schedules.set', jobId: facts.jobId }
-    if (!tick) return { verdict: 'info', evidence: `no tick is asked for${edited}`, change }
+    if (!tick) return { verdict: 'info', evidence: `no tick was requested${edited}`, change }
     const next = nextOf(tick, facts)
     if (facts.unrun)
       return {
