@@ -191,22 +191,6 @@ it('the nodes are shown with their leader and services, and a drained one begins
   await node.getByText('live').waitFor()
 })
 
-it('two browsers see the change of one', async () => {
-  const [one, other] = [await opened('/jobs/hourly'), await opened('/')]
-  await one.getByRole('button', { name: 'Pause…' }).click()
-  await confirm(one, /No tick starts a run/, 'a holiday')
-  await other
-    .getByRole('row', { name: /hourly/ })
-    .getByText('paused')
-    .waitFor()
-  await one.getByRole('button', { name: 'Resume…' }).click()
-  await confirm(one, /continues on all nodes/, 'back')
-  await other
-    .getByRole('row', { name: /hourly/ })
-    .getByText('active')
-    .waitFor()
-})
-
 it('a phone shows the page without scrolling sideways', async () => {
   const page = await watchedPage(browser, { viewport: { width: 390, height: 800 } })
   await page.goto(served.url)

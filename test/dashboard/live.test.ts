@@ -32,27 +32,28 @@ async function opened(path: string, url = served.url): Promise<Page> {
   return page
 }
 
-it('two browsers see the change of one by events, within a second', async () => {
-  const [one, other] = [await opened('/jobs/hourly'), await opened('/')]
-  for (const page of [one, other]) await page.getByRole('button', { name: 'live by events' }).waitFor()
-  const times: number[] = []
-  for (const [verb, becomes] of [
-    ['Pause…', 'paused'],
-    ['Resume…', 'active'],
-    ['Pause…', 'paused'],
-    ['Resume…', 'active'],
+it('two browsers see the changes of each other by events, within a second', async () => {
+  const pages = [await opened('/jobs/hourly'), await opened('/jobs/hourly')] as const
+  for (const page of pages) await page.getByRole('button', { name: 'live by events' }).waitFor()
+  const times: [number[], number[]] = [[], []]
+  // Each of them pauses and resumes the job in turn.
+  for (const [by, verb, becomes] of [
+    [0, 'Pause…', 'Resume…'],
+    [1, 'Resume…', 'Pause…'],
+    [1, 'Pause…', 'Resume…'],
+    [0, 'Resume…', 'Pause…'],
   ] as const) {
+    const [one, other] = by === 0 ? pages : [pages[1], pages[0]]
     await one.getByRole('button', { name: verb }).click()
-    const row = other.getByRole('row', { name: /hourly/ }).getByText(becomes)
     const dialog = one.getByRole('dialog')
     await dialog.getByRole('button').first().click()
     await dialog.waitFor({ state: 'detached' })
     const from = performance.now()
-    await row.waitFor()
-    times.push(performance.now() - from)
+    await other.getByRole('button', { name: becomes }).waitFor()
+    times[by].push(performance.now() - from)
   }
   // A busy machine may delay some of them: one that polls would need seconds for most.
-  expect(Math.min(...times)).toBeLessThan(1_000)
+  for (const some of times) expect(Math.min(...some)).toBeLessThan(1_000)
 })
 
 it('a page goes on after a restart of the server, and misses no run', async () => {

@@ -22,6 +22,8 @@ export interface Action {
    */
   readonly isNewRun?: boolean
   readonly onDone?: (answer: unknown) => void
+  /** Called when the dialog closes, whether or not the action was confirmed. */
+  readonly onClose?: () => void
 }
 
 const asked = signal<Action | undefined>(undefined)
@@ -80,7 +82,9 @@ function Dialog({ action }: { readonly action: Action }) {
   const preview = useLoad(`preview ${action.title}`, action.preview)
   useEffect(() => dialog.current?.showModal(), [])
   const close = (): void => {
+    if (asked.peek() !== action) return
     asked.value = undefined
+    action.onClose?.()
   }
   const request = withReason(action.request, reason.value)
   // A form opens the dialog without an `ActionButton`, so the role is checked here too.

@@ -6,6 +6,7 @@ import { durationText, numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { Card, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
+import { PageButtons, usePages } from '../shared/pages.tsx'
 import { RangeCalendar } from '../calendar/range-calendar.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { State } from '../shared/states.tsx'
@@ -14,13 +15,17 @@ import { CreateBackfill } from './create-backfill.tsx'
 
 type Backfill = Answer<'backfills.show'>
 
+const PAGE = 50
+
 /** The list of backfills, newest first, with a form for a new one. */
 export function BackfillsPage() {
   useTitle('Backfills')
   const state = query.value.get('state') ?? undefined
   const jobId = query.value.get('jobId') ?? undefined
-  const loaded = useLoad(`backfills ${state} ${jobId}`, (signal) =>
-    get<'backfills.list'>('/backfills', { state, jobId }, signal),
+  const pages = usePages()
+  const { cursor } = pages
+  const loaded = useLoad(`backfills ${state} ${jobId} ${cursor}`, (signal) =>
+    get<'backfills.list'>('/backfills', { state, jobId, cursor, limit: PAGE }, signal),
   )
   return (
     <Page title="Backfills">
@@ -30,7 +35,10 @@ export function BackfillsPage() {
         aside={
           <label class="search">
             State
-            <select value={state ?? ''} onChange={({ currentTarget }) => setQuery({ state: currentTarget.value })}>
+            <select
+              value={state ?? ''}
+              onChange={({ currentTarget }) => setQuery({ state: currentTarget.value, cursor: undefined })}
+            >
               <option value="">all</option>
               {BACKFILL_STATES.map((one) => (
                 <option key={one}>{one}</option>
@@ -40,13 +48,16 @@ export function BackfillsPage() {
         }
       >
         <Shown of={loaded}>
-          {({ items }) =>
+          {({ items, next }) =>
             items.length === 0 ? (
               <Empty title="No backfill">
                 <p>A backfill runs the windows of a range again, in the background. Choose a job and a range above.</p>
               </Empty>
             ) : (
-              <BackfillTable items={items} />
+              <>
+                <BackfillTable items={items} />
+                <PageButtons pages={pages} next={next} of="backfills" />
+              </>
             )
           }
         </Shown>

@@ -1,10 +1,10 @@
-import { useState } from 'preact/hooks'
+import { useEffect } from 'preact/hooks'
 import { ask } from '../actions/action.tsx'
 import { createBackfill } from '../actions/of-windows.ts'
 import { get } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card } from '../shared/parts.tsx'
-import { query } from '../shared/router.ts'
+import { query, setQuery } from '../shared/router.ts'
 
 const MAX_JOBS = 500
 
@@ -14,18 +14,23 @@ export function CreateBackfill() {
     const { items } = await get<'jobs.list'>('/jobs', { limit: MAX_JOBS }, signal)
     return items.filter(({ windows }) => windows !== null && windows !== undefined).map(({ id }) => id)
   })
-  const [jobId, setJob] = useState(query.peek().get('jobId') ?? '')
-  const [from, setFrom] = useState('')
-  const [to, setTo] = useState('')
-  const [only, setOnly] = useState('missing')
-  const create = (): void => ask(createBackfill({ jobId, from, to }, `Backfill ${jobId} from ${from} to ${to}`, only))
+  const given = (name: string): string => query.value.get(name) ?? ''
+  const [jobId, from, to] = [given('job') || given('jobId'), given('from'), given('to')]
+  const only = given('only') || 'missing'
+  const isDry = given('dry') === 'true' && jobId !== '' && from !== '' && to !== ''
+  // The address contains the form and its dry run, so that a colleague who opens it sees the same windows.
+  useEffect(() => {
+    if (!isDry) return
+    const action = createBackfill({ jobId, from, to }, `Backfill ${jobId} from ${from} to ${to}`, only)
+    ask({ ...action, onClose: () => setQuery({ dry: undefined }) })
+  }, [isDry])
   return (
     <Card title="New backfill">
       <form
         class="fields row"
         onSubmit={(event) => {
           event.preventDefault()
-          create()
+          setQuery({ job: jobId, dry: 'true' })
         }}
       >
         <label>
@@ -34,7 +39,7 @@ export function CreateBackfill() {
             list="jobs-with-windows"
             required
             value={jobId}
-            onInput={({ currentTarget }) => setJob(currentTarget.value)}
+            onInput={({ currentTarget }) => setQuery({ job: currentTarget.value.trim() })}
           />
           <datalist id="jobs-with-windows">
             {jobs.data?.map((id) => (
@@ -48,7 +53,7 @@ export function CreateBackfill() {
             required
             placeholder="2026-01-01"
             value={from}
-            onInput={({ currentTarget }) => setFrom(currentTarget.value.trim())}
+            onInput={({ currentTarget }) => setQuery({ from: currentTarget.value.trim() })}
           />
         </label>
         <label>
@@ -57,12 +62,12 @@ export function CreateBackfill() {
             required
             placeholder="2026-02-01"
             value={to}
-            onInput={({ currentTarget }) => setTo(currentTarget.value.trim())}
+            onInput={({ currentTarget }) => setQuery({ to: currentTarget.value.trim() })}
           />
         </label>
         <label>
           Windows
-          <select value={only} onChange={({ currentTarget }) => setOnly(currentTarget.value)}>
+          <select value={only} onChange={({ currentTarget }) => setQuery({ only: currentTarget.value })}>
             <option value="missing">missing: never run, skipped, cancelled, stale</option>
             <option value="failed">failed</option>
             <option value="all">all, including succeeded ones</option>

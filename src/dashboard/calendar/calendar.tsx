@@ -4,6 +4,7 @@ import { DAY_MS, dayAfter, dayOf } from '../shared/days.ts'
 import { useLoad } from '../shared/load.ts'
 import { now } from '../shared/live.ts'
 import { Card, Empty, Instant, Shown, Table } from '../shared/parts.tsx'
+import { PageButtons, usePages } from '../shared/pages.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { cellSign, State } from '../shared/states.tsx'
 import { WindowActions } from '../actions/window-actions.tsx'
@@ -17,7 +18,7 @@ const WEEKDAYS: readonly (readonly [row: number, name: string])[] = [
   [2, 'Wed'],
   [4, 'Fri'],
 ]
-const MAX_WINDOWS = 500
+const MAX_WINDOWS = 200
 /** If no year is chosen, at most this many years are shown below each other. */
 const MAX_YEARS = 5
 interface CalendarProps {
@@ -143,9 +144,9 @@ function Days({ year, cells, day, lastDay }: DaysProps) {
   const offset = (new Date(first).getUTCDay() + WEEK - 1) % WEEK
   const [focused, setFocused] = useState(day ?? [...counts.keys()][0] ?? days[0])
   const choose = (chosen: string, isRange: boolean): void => {
-    if (!isRange || day === undefined) setQuery({ day: chosen, until: undefined })
-    else if (chosen < day) setQuery({ day: chosen, until: lastDay })
-    else setQuery({ until: chosen })
+    if (!isRange || day === undefined) setQuery({ day: chosen, until: undefined, windows: undefined })
+    else if (chosen < day) setQuery({ day: chosen, until: lastDay, windows: undefined })
+    else setQuery({ until: chosen, windows: undefined })
   }
   const move = (event: KeyboardEvent): void => {
     const step = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -WEEK, ArrowRight: WEEK }[event.key]
@@ -203,8 +204,10 @@ function DayWindows({
   to,
 }: Pick<CalendarProps, 'jobId'> & { readonly from: string; readonly to: string }) {
   const range = { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
-  const loaded = useLoad(`windows ${jobId} ${from} ${to}`, (signal) =>
-    get<'windows.list'>(`/jobs/${part(jobId)}/windows`, { ...range, limit: MAX_WINDOWS }, signal),
+  const pages = usePages('windows')
+  const { cursor } = pages
+  const loaded = useLoad(`windows ${jobId} ${from} ${to} ${cursor}`, (signal) =>
+    get<'windows.list'>(`/jobs/${part(jobId)}/windows`, { ...range, limit: MAX_WINDOWS, cursor }, signal),
   )
   return (
     <>
@@ -221,7 +224,7 @@ function DayWindows({
           ) : (
             <>
               <WindowTable windows={items} />
-              {next !== undefined && <p class="note">Only the first {MAX_WINDOWS} windows are shown.</p>}
+              <PageButtons pages={pages} next={next} of="windows" words={['Earlier', 'Later']} />
             </>
           )
         }

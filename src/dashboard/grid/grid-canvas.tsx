@@ -19,15 +19,18 @@ interface Props {
   readonly rows: readonly GridRow[]
   readonly columns: readonly Date[]
   readonly by: By
+  /** The range that is selected when the grid opens. */
+  readonly selected: Range | undefined
   readonly onSelect: (range: Range | undefined) => void
 }
 
 /** A canvas as large as the visible part. It draws only the visible cells, and loads them when they become visible. */
-export function GridCanvas({ rows, columns, by, onSelect }: Props) {
+export function GridCanvas({ rows, columns, by, selected, onSelect }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
-  const [at, setAt] = useState<Place>()
-  const [anchor, setAnchor] = useState<Place>()
+  const [first, last] = useMemo(() => placesOf(rows, columns, selected), [])
+  const [at, setAt] = useState(last)
+  const [anchor, setAnchor] = useState(first)
   const [error, setError] = useState<Error>()
   const [, redraw] = useState(0)
   const isDragging = useRef(false)
@@ -55,6 +58,15 @@ export function GridCanvas({ rows, columns, by, onSelect }: Props) {
     isFirst.current = false
   }, [version])
   useEffect(() => scrollToStart(box.current, columns), [by, columns.length])
+  const shownBy = useRef(by)
+  useEffect(() => {
+    if (shownBy.current === by) return
+    shownBy.current = by
+    // The columns are other times now, so nothing is selected. The row stays.
+    setAnchor(undefined)
+    setAt((before) => before && { row: before.row, column: Math.min(before.column, columns.length - 1) })
+    onSelect(undefined)
+  }, [by])
   const select = (from: Place | undefined, to: Place | undefined): void => {
     setAnchor(from)
     setAt(to)
@@ -204,6 +216,25 @@ const STEPS: Readonly<Record<string, readonly [number, number]>> = {
   PageDown: [20, 0],
   Home: [0, -1_000_000],
   End: [0, 1_000_000],
+}
+
+/** Returns the first and the last place of a range, or nothing if the grid does not show it. */
+function placesOf(
+  rows: readonly GridRow[],
+  columns: readonly Date[],
+  range: Range | undefined,
+): readonly [Place?, Place?] {
+  if (!range) return []
+  const row = rows.findIndex(({ jobId }) => jobId === range.jobId)
+  const inside = columns.flatMap((start, index) =>
+    start >= new Date(range.from) && start < new Date(range.to) ? [index] : [],
+  )
+  const [first, last] = [inside[0], inside.at(-1)]
+  if (row < 0 || first === undefined || last === undefined) return []
+  return [
+    { row, column: first },
+    { row, column: last },
+  ]
 }
 
 function rangeOf(

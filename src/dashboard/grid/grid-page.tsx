@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import { get, type Item } from '../shared/api.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
@@ -20,6 +20,7 @@ const PAGE = 500
 const MAX_COLUMNS = 10_000
 /** The number of columns if the address has no `windows.start`. */
 const USUAL_COLUMNS = 400
+const SETTLED_MS = 200
 
 /** The windows of all jobs over time, with upstream jobs above their downstream jobs. Shows which windows exist and which are missing. */
 export function GridPage() {
@@ -55,7 +56,12 @@ function Grid({ jobs }: { readonly jobs: readonly Job[] }) {
     [key],
   )
   const columns = useMemo(() => columnsFor(jobs, by, last), [key, by, last])
-  const [range, setRange] = useState<Range>()
+  const [range, setRange] = useState(rangeInAddress)
+  useEffect(() => {
+    // While a selection is dragged, the address stays, because browsers limit how often it changes.
+    const timer = setTimeout(() => setQuery({ row: range?.jobId, from: range?.from, until: range?.to }), SETTLED_MS)
+    return () => clearTimeout(timer)
+  }, [range?.jobId, range?.from, range?.to])
   return (
     <>
       <Card title="Windows" aside={<Tools by={by} />}>
@@ -66,7 +72,7 @@ function Grid({ jobs }: { readonly jobs: readonly Job[] }) {
             </button>
           </Empty>
         ) : (
-          <GridCanvas rows={rows} by={by} columns={columns} onSelect={setRange} />
+          <GridCanvas rows={rows} by={by} columns={columns} selected={range} onSelect={setRange} />
         )}
       </Card>
       {range ? (
@@ -76,6 +82,12 @@ function Grid({ jobs }: { readonly jobs: readonly Job[] }) {
       )}
     </>
   )
+}
+
+/** Returns the selection that the page's address contains. */
+function rangeInAddress(): Range | undefined {
+  const [jobId, from, to] = ['row', 'from', 'until'].map((name) => query.peek().get(name) ?? undefined)
+  return jobId === undefined || from === undefined || to === undefined ? undefined : { jobId, from, to }
 }
 
 /** Returns the columns from the first window of the jobs to the current time; at most the newest 10,000. */

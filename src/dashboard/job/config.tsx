@@ -4,6 +4,7 @@ import { type Answer, get, type Item, part } from '../shared/api.ts'
 import { jsonText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Block, Card, Instant, Shown } from '../shared/parts.tsx'
+import { PageButtons, usePages } from '../shared/pages.tsx'
 import { isEdited, setEdited, useReveal } from '../shared/reveal.ts'
 
 const VERSIONS = 10
@@ -11,9 +12,11 @@ const VERSIONS = 10
 /** The config in force, its versions, and a form for a new one. */
 export function Config({ jobId }: { readonly jobId: string }) {
   const place = `/jobs/${part(jobId)}/config`
-  const loaded = useLoad(`config ${jobId}`, async (signal) => ({
+  const pages = usePages('versions')
+  const { cursor } = pages
+  const loaded = useLoad(`config ${jobId} ${cursor}`, async (signal) => ({
     inForce: await get<'configs.show'>(place, {}, signal),
-    versions: await get<'configs.history'>(`${place}/versions`, { limit: VERSIONS }, signal),
+    versions: await get<'configs.history'>(`${place}/versions`, { limit: VERSIONS, cursor }, signal),
   }))
   return (
     <Card title="Config">
@@ -42,7 +45,10 @@ export function Config({ jobId }: { readonly jobId: string }) {
                 <Editor jobId={jobId} before={inForce} />
               )}
             </div>
-            <Versions jobId={jobId} inForce={inForce} versions={versions.items} />
+            <div>
+              <Versions jobId={jobId} inForce={inForce} versions={versions.items} />
+              <PageButtons pages={pages} next={versions.next} of="config versions" />
+            </div>
           </div>
         )}
       </Shown>

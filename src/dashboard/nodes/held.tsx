@@ -2,14 +2,19 @@ import { ActionButton } from '../actions/action.tsx'
 import { resetLimit } from '../actions/of-fleet.ts'
 import { get } from '../shared/api.ts'
 import { useLoad } from '../shared/load.ts'
+import { BY_NAME, PageButtons, usePages } from '../shared/pages.tsx'
 import { Card, Instant, Shown } from '../shared/parts.tsx'
+
+const PAGE = 50
 
 /** The locks, resources and shared limits that nodes hold. */
 export function Held() {
-  const loaded = useLoad('held', async (signal) => ({
-    locks: (await get<'locks.list'>('/locks', {}, signal)).items,
+  const lockPages = usePages('locks')
+  const limitPages = usePages('limits')
+  const loaded = useLoad(`held ${lockPages.cursor} ${limitPages.cursor}`, async (signal) => ({
+    locks: await get<'locks.list'>('/locks', { cursor: lockPages.cursor, limit: PAGE }, signal),
     resources: (await get<'resources.list'>('/resources', {}, signal)).items,
-    limits: (await get<'limits.list'>('/limits', {}, signal)).items,
+    limits: await get<'limits.list'>('/limits', { cursor: limitPages.cursor, limit: PAGE }, signal),
   }))
   return (
     <Shown of={loaded}>
@@ -30,18 +35,20 @@ export function Held() {
             title="Locks"
             none="No lock is held."
             heads={['Lock', 'Fence', 'Until']}
-            rows={locks.map(({ name, fence, expiresAt }) => [name, fence, <Instant at={expiresAt} />])}
+            rows={locks.items.map(({ name, fence, expiresAt }) => [name, fence, <Instant at={expiresAt} />])}
+            foot={<PageButtons pages={lockPages} next={locks.next} of="locks" words={BY_NAME} />}
           />
           <List
             title="Rate limits"
             none="No shared limit is in use."
             heads={['Limit', 'Taken', 'Until', 'Actions']}
-            rows={limits.map((limit) => [
+            rows={limits.items.map((limit) => [
               limit.name,
               limit.taken,
               <Instant at={limit.expiresAt} />,
               <ActionButton action={resetLimit(limit)}>Reset…</ActionButton>,
             ])}
+            foot={<PageButtons pages={limitPages} next={limits.next} of="rate limits" words={BY_NAME} />}
           />
         </div>
       )}
@@ -54,9 +61,10 @@ interface ListProps {
   readonly none: string
   readonly heads: readonly string[]
   readonly rows: readonly (readonly preact.ComponentChildren[])[]
+  readonly foot?: preact.ComponentChildren
 }
 
-function List({ title, none, heads, rows }: ListProps) {
+function List({ title, none, heads, rows, foot }: ListProps) {
   return (
     <Card title={title}>
       {rows.length === 0 ? (
@@ -83,6 +91,7 @@ function List({ title, none, heads, rows }: ListProps) {
           </tbody>
         </table>
       )}
+      {foot}
     </Card>
   )
 }

@@ -4,6 +4,7 @@ import { get, type Item, part } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown, Table } from '../shared/parts.tsx'
+import { PageButtons, usePages } from '../shared/pages.tsx'
 import { InZoneOf } from '../shared/zones.tsx'
 
 type Sink = Item<'sinks.list'>
@@ -12,9 +13,11 @@ const SHOWN_ROWS = 20
 
 /** Sinks whose rows did not arrive: the target refused them, or they are kept on disk. */
 export function Sinks() {
-  const loaded = useLoad('sinks', async (signal) => ({
+  const pages = usePages('dead')
+  const { cursor } = pages
+  const loaded = useLoad(`sinks ${cursor}`, async (signal) => ({
     sinks: (await get<'sinks.list'>('/sinks', {}, signal)).items,
-    dead: (await get<'sinks.dead'>('/sinks/dead', { limit: SHOWN_ROWS }, signal)).items,
+    dead: await get<'sinks.dead'>('/sinks/dead', { limit: SHOWN_ROWS, cursor }, signal),
   }))
   return (
     <Card title="Sinks">
@@ -32,7 +35,8 @@ export function Sinks() {
                   <SinkRow key={sink.sink} sink={sink} />
                 ))}
               </Table>
-              {dead.length > 0 && <DeadRows rows={dead} />}
+              {dead.items.length > 0 && <DeadRows rows={dead.items} />}
+              <PageButtons pages={pages} next={dead.next} of="refused rows" words={['Older', 'Newer']} />
             </>
           )
         }
@@ -70,7 +74,7 @@ function SinkRow({ sink }: { readonly sink: Sink }) {
 function DeadRows({ rows }: { readonly rows: readonly Item<'sinks.dead'>[] }) {
   return (
     <>
-      <h3>The oldest refused rows</h3>
+      <h3>Refused rows, oldest first</h3>
       <Table label="Refused rows" columns={['Sink', 'Job', 'Run', 'When', 'Reason', 'Row']}>
         {rows.map(({ id, sink, jobId, runId, diedAt, reason, content }) => (
           <tr key={id}>

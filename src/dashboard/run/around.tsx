@@ -57,8 +57,18 @@ export function useConfigInForce({ jobId, config, configVersion }: Run): {
   const place = `/jobs/${part(jobId)}/config`
   const loaded = useLoad(`config of ${jobId} ${configVersion}`, async (signal) => {
     if (configVersion === undefined) return get<'configs.show'>(place, {}, signal)
-    const { items } = await get<'configs.history'>(`${place}/versions`, { limit: 100 }, signal)
-    return items.find(({ version }) => version === configVersion)
+    let cursor: string | undefined
+    do {
+      const page: Answer<'configs.history'> = await get<'configs.history'>(
+        `${place}/versions`,
+        { limit: 500, cursor },
+        signal,
+      )
+      const found = page.items.find(({ version }) => version === configVersion)
+      if (found) return found
+      cursor = page.next
+    } while (cursor !== undefined)
+    return undefined
   })
   const stored = loaded.data
   const own = isRecord(config) ? config : {}

@@ -56,7 +56,7 @@ function Field({
       <input
         value={query.value.get(name) ?? ''}
         {...(placeholder !== undefined && { placeholder })}
-        onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value.trim() })}
+        onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value.trim(), cursor: undefined })}
       />
     </label>
   )
@@ -76,7 +76,7 @@ function Choice({
       {label}
       <select
         value={query.value.get(name) ?? ''}
-        onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value })}
+        onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value, cursor: undefined })}
       >
         <option value="">all</option>
         {choices.map((one) => (

@@ -4,7 +4,7 @@ import { PaletteButton } from '../palette/palette.tsx'
 import { connection, connectionText, isHeld } from './live.ts'
 import { path } from './router.ts'
 import { logOut, session } from './session.ts'
-import { theme, THEMES, zoneChoice, ZONES } from './settings.ts'
+import { chooseZone, theme, THEMES, zoneChoice, ZONES } from './settings.ts'
 import { zoneProblem } from './zones.tsx'
 
 const PAGES = [
@@ -61,9 +61,7 @@ function Switches() {
         <span>Times in</span>
         <select
           value={zoneChoice.value}
-          onChange={({ currentTarget }) =>
-            (zoneChoice.value = ZONES.find((zone) => zone === currentTarget.value) ?? 'utc')
-          }
+          onChange={({ currentTarget }) => chooseZone(ZONES.find((zone) => zone === currentTarget.value) ?? 'utc')}
         >
           {ZONES.map((zone) => (
             <option key={zone} value={zone}>

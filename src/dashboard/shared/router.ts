@@ -21,6 +21,7 @@ export function setQuery(changes: Readonly<Record<string, string | undefined>>):
     if (value) next.searchParams.set(name, value)
     else next.searchParams.delete(name)
   }
+  if (next.href === location.href) return
   history.replaceState(null, '', next)
   place.value = next
 }

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { paletteOf } from '../grid/cells.tsx'
 import { durationText, instantText } from '../shared/format.ts'
-import { go } from '../shared/router.ts'
+import { go, query, setQuery } from '../shared/router.ts'
 import { theme, zoneChoice } from '../shared/settings.ts'
 import { useZone, useZoneOf } from '../shared/zones.tsx'
 import { barAt, HEAD, heightOf, NAMES, paint, type Scene } from './paint.ts'
@@ -11,6 +11,8 @@ const MAX_HEIGHT = 640
 /** A pointer movement shorter than this is a click and not a drag. */
 const CLICK_PIXELS = 4
 const WHEEL_STEP = 60
+/** The address names the chosen run only after this time, because browsers limit how often it changes. */
+const SETTLED_MS = 200
 
 interface Props {
   readonly rows: readonly Row[]
@@ -27,7 +29,14 @@ interface Props {
 export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const canvas = useRef<HTMLCanvasElement>(null)
-  const [chosen, setChosen] = useState<Bar>()
+  const [chosenId, setChosenId] = useState(() => Number(query.peek().get('run') ?? 0))
+  const bars = rows.flatMap(({ lanes }) => lanes.flat())
+  const chosen = bars.find(({ run }) => run.id === chosenId)
+  const setChosen = (bar: Bar | undefined): void => setChosenId(bar?.run.id ?? 0)
+  useEffect(() => {
+    const timer = setTimeout(() => setQuery({ run: chosenId === 0 ? undefined : `${chosenId}` }), SETTLED_MS)
+    return () => clearTimeout(timer)
+  }, [chosenId])
   const dragged = useRef<{ readonly x: number; moved: number } | undefined>(undefined)
   const wheeled = useRef(0)
   const zone = useZone()
@@ -45,7 +54,7 @@ export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
   const latest = useRef(draw)
   latest.current = draw
   const looks = `${theme.value} ${zoneChoice.value} ${zone}`
-  useEffect(() => latest.current(), [rows, from, to, now, chosen, looks])
+  useEffect(() => latest.current(), [rows, from, to, now, chosenId, looks])
   useEffect(() => {
     const redraw = (): void => latest.current()
     const sized = new ResizeObserver(redraw)
@@ -85,7 +94,6 @@ export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
     wheeled.current = 0
   }
   const press = (event: KeyboardEvent): void => {
-    const bars = rows.flatMap(({ lanes }) => lanes.flat())
     const at = chosen ? bars.findIndex(({ run }) => run.id === chosen.run.id) : -1
     const acts: Readonly<Record<string, () => void>> = {
       ArrowLeft: () => onMove(-0.25),

@@ -5,10 +5,13 @@ import { get, type Item } from '../shared/api.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { Card, Copy, Empty, Instant, Page, Shown, Table } from '../shared/parts.tsx'
+import { BY_NAME, PageButtons, usePages } from '../shared/pages.tsx'
 import { query, setQuery } from '../shared/router.ts'
 import { CreateToken } from './create-token.tsx'
 
 type Token = Item<'tokens.list'>
+
+const PAGE = 100
 
 /** The new token itself. It can't be read again later. */
 const made = signal<{ readonly name: string; readonly text: string } | undefined>(undefined)
@@ -17,8 +20,10 @@ const made = signal<{ readonly name: string; readonly text: string } | undefined
 export function TokensPage() {
   useTitle('Tokens')
   const all = query.value.get('all') === 'true'
-  const loaded = useLoad(`tokens ${all}`, (signal) =>
-    get<'tokens.list'>('/tokens', { limit: 500, ...(all && { all }) }, signal),
+  const pages = usePages()
+  const { cursor } = pages
+  const loaded = useLoad(`tokens ${all} ${cursor}`, (signal) =>
+    get<'tokens.list'>('/tokens', { limit: PAGE, cursor, ...(all && { all }) }, signal),
   )
   return (
     <Page title="Tokens">
@@ -31,24 +36,29 @@ export function TokensPage() {
             <input
               type="checkbox"
               checked={all}
-              onChange={({ currentTarget }) => setQuery({ all: currentTarget.checked ? 'true' : undefined })}
+              onChange={({ currentTarget }) =>
+                setQuery({ all: currentTarget.checked ? 'true' : undefined, cursor: undefined })
+              }
             />
             also revoked and expired ones
           </label>
         }
       >
         <Shown of={loaded}>
-          {({ items }) =>
+          {({ items, next }) =>
             items.length === 0 ? (
               <Empty title="No token yet">
                 <p>A token lets a person or program use this server from another machine. Make one above.</p>
               </Empty>
             ) : (
-              <Table label="Tokens" columns={['Name', 'Role', 'Jobs', 'Created', 'Last used', 'Ends', 'Actions']}>
-                {items.map((token) => (
-                  <TokenRow key={token.id} token={token} />
-                ))}
-              </Table>
+              <>
+                <Table label="Tokens" columns={['Name', 'Role', 'Jobs', 'Created', 'Last used', 'Ends', 'Actions']}>
+                  {items.map((token) => (
+                    <TokenRow key={token.id} token={token} />
+                  ))}
+                </Table>
+                <PageButtons pages={pages} next={next} of="tokens" words={BY_NAME} />
+              </>
             )
           }
         </Shown>
