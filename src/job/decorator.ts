@@ -50,7 +50,7 @@ export type JobMethod<
  * JobContext` if the method uses no resources, sinks, config or input of the spec.
  *
  * @throws PikoError `JOB_INVALID` if it decorates anything but a public method; the spec itself is checked when the class is registered, so
- * that the message can name class and method
+ * that the message can name the class and the method
  */
 export function job<
   const R extends ResourceMap = Record<never, never>,

@@ -28,7 +28,7 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly jobs: number | undefined
   /** The ids of the jobs in the node's code, in order; at most 100. */
   readonly jobIds: readonly string[] | undefined
-  /** The processor use (1 is one whole processor) and the memory (in bytes), measured some seconds ago. */
+  /** The processor use (1 is one whole processor) and the memory (in bytes), measured a few seconds ago. */
   readonly load: NodeLoad | undefined
 }
 

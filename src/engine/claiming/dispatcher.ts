@@ -180,7 +180,7 @@ export class Dispatcher extends LoopService {
   }
 
   #mode({ free }: Room): Mode {
-    // Asks the executor, because a stop reaches this loop only some turns of the event loop after the stop has begun.
+    // Asks the executor, because a stop reaches this loop only a few turns of the event loop after the stop has begun.
     if (free <= 0 || this.#parts.executor.isLeaving || this.#parts.ownRuns?.size === 0) return 'full'
     // Waits if runs begin now: short runs may end in a moment, and one claim for all their slots is not slower than one for a few.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'

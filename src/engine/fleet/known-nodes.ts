@@ -24,7 +24,7 @@ export class KnownNodes {
     this.#parts = parts
   }
 
-  /** Returns the other live nodes in no particular order. The list may be some seconds old. */
+  /** Returns the other live nodes in no particular order. The list may be a few seconds old. */
   async others(): Promise<readonly PeerRow[]> {
     const { clock, nodeId } = this.#parts
     if (clock.monotonic() - this.#readAt > KNOWN_MS) await this.#read()

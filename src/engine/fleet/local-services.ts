@@ -23,7 +23,7 @@ export interface ListedTree {
 export interface RestartedService {
   readonly service: string
   /**
-   * `running` if the restart has succeeded within some seconds; a slower restart continues in the background. `stopping` for an HTTP
+   * `running` if the restart has succeeded within a few seconds; a slower restart continues in the background. `stopping` for an HTTP
    * server, which restarts after the answer.
    */
   readonly state: string
@@ -70,7 +70,7 @@ export class LocalServices {
   }
 
   /**
-   * Restarts a service, and waits some seconds for it.
+   * Restarts a service, and waits a few seconds for it.
    *
    * @param name its path, or its name if no other service has it
    * @throws PikoError `SERVICE_UNKNOWN` without such a service, `USAGE` if it can't be restarted or several have this name

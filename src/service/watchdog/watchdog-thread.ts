@@ -7,7 +7,7 @@ export interface WatchdogData {
   readonly beats: Int32Array<SharedArrayBuffer>
   /**
    * Index 0: the time of the last heartbeat, in nanoseconds of `process.hrtime`, which all threads share. Index 1: how long the main thread
-   * waited for a processor since the heartbeat before, in nanoseconds; below 0 if that is unknown.
+   * waited for a processor since the previous heartbeat, in nanoseconds; below 0 if that is unknown.
    */
   readonly lastBeat: BigInt64Array<SharedArrayBuffer>
   readonly thresholdMs: number

@@ -23,7 +23,7 @@ export interface ConnectionLine {
 
 /**
  * Repeats statements while another process holds the write lock of the file. Only one of the waiting statements is tried, because each try
- * blocks the event loop for some milliseconds. The others follow when it has succeeded or failed for good.
+ * blocks the event loop for a few milliseconds. The others follow when it has succeeded or failed for good.
  */
 export class LockWait {
   readonly #path: string
