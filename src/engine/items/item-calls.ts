@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { describe, propertyOf } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
-import { fromJson, toJson } from '../../json/json.ts'
+import { fromJson } from '../../json/json.ts'
+import { storable } from '../../json/storable.ts'
 import { spacingMs } from '../../item/lane.ts'
 import type { LaneNote, LeasedState, LeaseOptions } from '../../job/items/item-context.ts'
 import { isText } from '../../job/items/read-items.ts'
@@ -9,6 +10,7 @@ import { aFunction, type OptionChecks, readOptions, wholeNumber } from '../../op
 import type { SqlExecutor } from '../../sql/sql.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import type { StateRequest } from '../../store/items/leased-states.ts'
+import { isKey } from '../../store/values/exact-key.ts'
 import { durationMs, MAX_STORED_MS, readDuration } from '../../time/duration.ts'
 import type { Clock } from '../../clock.ts'
 import type { HeldState, ItemAttempt } from './item-attempt.ts'
@@ -68,13 +70,13 @@ export class ItemCalls implements ItemActions {
       name,
       spacingMs: spacingMs(rate, factor, delayMs),
       note: async (noteName: string, load: (signal: AbortSignal) => Promise<LaneNote>) => {
-        if (!isText(noteName, MAX_NAME))
+        if (!isKey(noteName, MAX_NAME))
           throw usage(`lane.note got the name ${describe(noteName)}; expected 1 to ${MAX_NAME} characters`)
         if (typeof load !== 'function') throw usage(`lane.note got ${describe(load)}; expected a function`)
         return this.#parts.notes.get(id, noteName, load, signalOf(attempt))
       },
       measured: (ms) => {
-        if (ms !== undefined && !(Number.isFinite(ms) && ms >= 0))
+        if (ms !== undefined && !isMilliseconds(ms))
           throw usage(`lane.measured got ${describe(ms)}; expected a number of milliseconds`)
         attempt.laneMs = ms ?? null
       },
@@ -92,7 +94,7 @@ export class ItemCalls implements ItemActions {
       '{ size: 2, create: async () => ({}) }',
       ['size', 'create'],
     )
-    if (!isText(pool, MAX_NAME))
+    if (!isKey(pool, MAX_NAME))
       throw usage(`state got the pool ${describe(pool)}; expected 1 to ${MAX_NAME} characters`)
     if (problems.length > 0) throw usage(`state("${pool}"): ${problems.join('; ')}`)
     const { size = 1, create, name, wait = '30s' } = options
@@ -106,7 +108,7 @@ export class ItemCalls implements ItemActions {
     const held: HeldState = { pool, name: row.name, value: undefined, errors: 0, isRetired: false }
     attempt.states.push(held)
     const value = row.value ?? (await this.#create(attempt, request, held, create))
-    return leased(held, { ...row, value })
+    return leased(held, attempt.job.id, { ...row, value })
   }
 
   async #lease(request: StateRequest, waitMs: number, signal: AbortSignal) {
@@ -139,8 +141,7 @@ export class ItemCalls implements ItemActions {
   ): Promise<string> {
     const { store } = this.#parts
     try {
-      const value =
-        toJson((await create?.(held.name, signalOf(attempt))) ?? null, 'the state', MAX_STATE_BYTES) ?? 'null'
+      const value = stateText(await create?.(held.name, signalOf(attempt)), request.jobId)
       await store.createdState(request, held.name, value)
       return value
     } catch (error) {
@@ -151,23 +152,28 @@ export class ItemCalls implements ItemActions {
   }
 
   score(attempt: ItemAttempt, group: string, name: string, outcome: unknown): void {
-    if (!isText(group, MAX_NAME) || !isText(name, MAX_STATE_NAME)) {
+    if (!isKey(group, MAX_NAME) || !isKey(name, MAX_STATE_NAME)) {
       throw usage(
-        `score got the group ${describe(group)} and the name ${describe(name)}; expected strings of at most ${MAX_NAME} and ${MAX_STATE_NAME} characters`,
+        `score got the group ${describe(group)} and the name ${describe(name)}; expected strings of 1 to ${MAX_NAME} and ${MAX_STATE_NAME} characters`,
       )
     }
     const [ok, ms] = [propertyOf(outcome, 'ok'), propertyOf(outcome, 'ms')]
     if (typeof ok !== 'boolean') throw usage(`score got ${describe(outcome)}; expected { ok: true, ms: 12 }`)
-    this.#parts.scores.add(attempt.job.id, group, name, { ok, ms: typeof ms === 'number' && ms >= 0 ? ms : undefined })
+    if (ms !== undefined && !isMilliseconds(ms))
+      throw usage(`score got the ms ${describe(ms)}; expected a number of milliseconds`)
+    this.#parts.scores.add(attempt.job.id, group, name, { ok, ms })
   }
 
   async scores(attempt: ItemAttempt, group: string): ReturnType<ItemActions['scores']> {
+    if (!isKey(group, MAX_NAME))
+      throw usage(`scores got the group ${describe(group)}; expected a string of 1 to ${MAX_NAME} characters`)
     return this.#parts.scores.of(attempt.job.id, group)
   }
 }
 
 function leased(
   held: HeldState,
+  jobId: string,
   row: { readonly value: string; readonly uses: number; readonly errors: number },
 ): LeasedState<unknown> {
   return {
@@ -175,7 +181,7 @@ function leased(
     value: fromJson(row.value),
     ...{ uses: row.uses, errors: row.errors },
     save: (value) => {
-      held.value = toJson(value ?? null, 'the state', MAX_STATE_BYTES) ?? 'null'
+      held.value = stateText(value, jobId)
     },
     failed: () => {
       held.errors += 1
@@ -184,6 +190,11 @@ function leased(
       held.isRetired = true
     },
   }
+}
+
+/** Returns the JSON text of a state. @throws PikoError `USAGE` that names every value that JSON would lose */
+function stateText(value: unknown, jobId: string): string {
+  return JSON.stringify(storable(value ?? null, { jobId, what: 'state', maxBytes: MAX_STATE_BYTES }))
 }
 
 function signalOf({ live, item }: ItemAttempt): AbortSignal {
@@ -205,6 +216,10 @@ function busy({ jobId, pool, itemId }: StateRequest, waitMs: number): PikoError 
       details: { jobId, pool, itemId },
     },
   )
+}
+
+function isMilliseconds(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }
 
 function usage(problem: string): PikoError {

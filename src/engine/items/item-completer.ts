@@ -127,7 +127,7 @@ export class ItemCompleter {
       const error = JSON.stringify({ name: 'Error', message })
       const reduced: ItemFinish = {
         ...end,
-        ...{ added: [], left: new Map(), kept: undefined, lane: undefined, states },
+        ...{ added: [], left: new Map(), kept: undefined, lane: undefined, bytes: 0, states },
         end: { to: 'dead', reason: 'error', error, tries: '{}' },
       }
       try {

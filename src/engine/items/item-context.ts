@@ -185,7 +185,8 @@ class OfItem implements Context {
 
   get countBytes(): Context['countBytes'] {
     return (bytes) => {
-      if (Number.isFinite(bytes) && bytes > 0) this.#attempt.bytes += bytes
+      if (!Number.isFinite(bytes) || bytes <= 0) return
+      this.#attempt.bytes = Math.min(Number.MAX_SAFE_INTEGER, this.#attempt.bytes + bytes)
     }
   }
 

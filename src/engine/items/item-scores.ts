@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts'
 import type { Score } from '../../job/items/item-context.ts'
 import type { ScoreChange } from '../../store/items/item-scores.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
+import { halved } from '../../store/statements/halved.ts'
 import type { LoopHealth } from '../loop/loop-health.ts'
 
 const EVERY_MS = 1_000
@@ -64,7 +65,11 @@ export class ItemScores {
       this.#waiting = new Map()
       this.#count = 0
       try {
-        await this.#parts.store.addScores(changes)
+        await halved(
+          changes,
+          (some) => this.#parts.store.addScores(some),
+          (change, refusal) => this.#drop(change, refusal),
+        )
         if (failures > 0) this.#parts.loops.recovered('item-scores', failures)
         failures = 0
       } catch (thrown) {
@@ -75,5 +80,13 @@ export class ItemScores {
       }
     }
     this.#isWorking = false
+  }
+
+  /** Reports outcomes that the database refuses. They are lost, because it would refuse them again. */
+  #drop({ jobId, group, name }: ScoreChange, cause: unknown): void {
+    const thrown = new Error(`the outcomes of ${name} in the scores ${group} of job ${jobId} could not be stored`, {
+      cause,
+    })
+    this.#parts.loops.failed({ loop: 'item-scores', thrown, retryInMs: EVERY_MS, failures: 1 })
   }
 }

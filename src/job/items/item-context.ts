@@ -49,7 +49,7 @@ export interface LeasedState<T> {
   readonly uses: number
   /** How many errors the items have reported with the state. */
   readonly errors: number
-  /** Stores a new value when this item ends, whatever its outcome. */
+  /** Stores a new value when this item ends, whatever its outcome. @throws PikoError `USAGE` that names every value that JSON would lose */
   save(value: T): void
   /** Counts an error of the state when this item ends. */
   failed(): void
@@ -124,7 +124,7 @@ export interface ItemContext<
   countBytes(bytes: number): void
   /** Leases a named state from one of the job's pools until the item ends. */
   state<T>(pool: string, options: LeaseOptions<T>): Promise<LeasedState<T>>
-  /** Counts an outcome for a name. It is stored within about a second. */
+  /** Counts an outcome for a name. It is stored within about a second. @throws PikoError `USAGE` for an invalid name or `ms` */
   score(group: string, name: string, outcome: { readonly ok: boolean; readonly ms?: number }): void
   /** Returns the scores of a group of the job, by name. They may be two seconds old. */
   scores(group: string): Promise<ReadonlyMap<string, Score>>

@@ -18,16 +18,19 @@ import type { ItemKind, ItemLimits, ItemTolerance } from './item-kind.ts'
 import type { Dedup, ItemPolicy, KindPolicy, LanePolicy } from './item-policy.ts'
 
 const KIND_NAME = /^[\w.-]{1,64}$/
+/** MySQL ignores spaces at the end of a name, and the store marks such names with this control character. */
+const IGNORED_END = /[ \u0001]$/
 const SHARE = /^(\d{1,3}(?:\.\d+)?)%$/
-
-const shortText = (most: number) => expecting(`a string of 1 to ${most} characters`, (value) => isText(value, most))
 
 const KIND: OptionChecks<ItemKind> = {
   run: aFunction,
   dead: aFunction,
   lane: aFunction,
   lanes: expecting("an object of limits by lane, such as { '*': { rate: '2/s', parallel: 4 } }", isRecord),
-  laneScope: shortText(128),
+  laneScope: expecting(
+    'a string of 1 to 128 characters that does not end with a space',
+    (value) => isText(value, 128) && !IGNORED_END.test(value),
+  ),
   retry: expecting("an object of budgets by class, such as { network: 5, '*': 0 }", isRecord),
   priority: wholeNumber(-32_768, 32_767),
   timeout: aDuration(1, MAX_DURATION_MS),

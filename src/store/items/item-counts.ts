@@ -32,12 +32,13 @@ export class CountChanges {
     if (rows.length === 0) return
     const values = rows.map(
       ({ fence, kind, what, amount }) =>
-        sql`(${sql.lit(fence)}, ${kind}, ${what}, ${nodeId}, ${sql.lit(Math.round(amount))})`,
+        sql`(${sql.lit(fence)}, ${kind}, ${what}, ${nodeId}, ${sql.lit(Math.min(Math.round(amount), Number.MAX_SAFE_INTEGER))})`,
     )
+    const most = sql.lit(Number.MAX_SAFE_INTEGER)
     const adding =
       dialect.name === 'mysql'
-        ? sql`ON DUPLICATE KEY UPDATE amount = amount + VALUES(amount)`
-        : sql`ON CONFLICT (fence, kind, what, node_id) DO UPDATE SET amount = amount + excluded.amount`
+        ? sql`ON DUPLICATE KEY UPDATE amount = LEAST(amount + VALUES(amount), ${most})`
+        : sql`ON CONFLICT (fence, kind, what, node_id) DO UPDATE SET amount = MIN(amount + excluded.amount, ${most})`
     await sql`INSERT INTO piko_item_count (fence, kind, what, node_id, amount) VALUES ${sql.join(values)} ${adding}`.execute(
       trx,
     )
@@ -50,5 +51,5 @@ function keyOf({ fence, kind, what }: { fence: number; kind: string; what: strin
 
 /** Returns the name under which a reason is counted: its text before the first colon, so that there are only a few names. */
 export function countedReason(reason: string): string {
-  return (reason.split(':', 1)[0] ?? '').trim().slice(0, 48) || 'other'
+  return (reason.split(':', 1)[0] ?? '').trim().slice(0, 48).toWellFormed().trimEnd() || 'other'
 }

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
+import { exactKey, keyOf } from '../values/exact-key.ts'
 
 /** The outcomes of one name that are not stored yet. */
 export interface ScoreChange {
@@ -28,7 +29,7 @@ export async function addScores(database: Database, changes: readonly ScoreChang
   const ordered = changes.toSorted((one, other) => (textOf(one) < textOf(other) ? -1 : 1))
   await database.transaction(async (trx) => {
     for (const change of ordered) {
-      const key = { job_id: change.jobId, score_group: change.group, name: change.name }
+      const key = { job_id: change.jobId, score_group: exactKey(change.group), name: exactKey(change.name) }
       const fresh = { ...key, ok: 0, failed: 0, failures: 0, success_share: 1, ms: null, updated_at: dialect.now() }
       await dialect.insertIgnore(trx.insertInto('piko_item_score').values(fresh)).execute()
       const row = await trx
@@ -61,12 +62,12 @@ export async function itemScores({ db, dialect }: Database, jobId: string, group
     .selectFrom('piko_item_score')
     .selectAll()
     .where('job_id', '=', jobId)
-    .where('score_group', '=', group)
+    .where('score_group', '=', exactKey(group))
     .where(sql<boolean>`ok + failed > 0`)
     .limit(10_000)
     .execute()
   return rows.map((row) => ({
-    ...{ name: row.name, ok: row.ok, failed: row.failed, failuresInARow: row.failures },
+    ...{ name: keyOf(row.name), ok: row.ok, failed: row.failed, failuresInARow: row.failures },
     ...{ successShare: row.success_share, ms: row.ms ?? undefined, updatedAt: dialect.date(row.updated_at) },
   }))
 }

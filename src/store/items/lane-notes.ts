@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
+import { exactKey } from '../values/exact-key.ts'
 
 /** A note of a lane that is still valid. */
 export interface StoredNote {
@@ -16,7 +17,7 @@ export async function laneNote(
     .selectFrom('piko_lane_note')
     .select(['note', 'expires_at', dialect.now().as('now')])
     .where('lane_id', '=', laneId)
-    .where('name', '=', name)
+    .where('name', '=', exactKey(name))
     .where('expires_at', '>', dialect.now())
     .executeTakeFirst()
   return row && { text: row.note, leftMs: dialect.date(row.expires_at).getTime() - dialect.date(row.now).getTime() }
@@ -36,7 +37,7 @@ export async function saveLaneNote(
     const delay = note.delayMs === 0 ? null : note.delayMs
     await db.updateTable('piko_lane').set({ delay_ms: delay }).where('id', '=', laneId).execute()
   }
-  await sql`${replace} INTO piko_lane_note (lane_id, name, note, expires_at) VALUES (${laneId}, ${name}, ${note.text}, ${expires})`.execute(
+  await sql`${replace} INTO piko_lane_note (lane_id, name, note, expires_at) VALUES (${laneId}, ${exactKey(name)}, ${note.text}, ${expires})`.execute(
     db,
   )
 }

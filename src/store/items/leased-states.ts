@@ -2,6 +2,7 @@ import { sql, type Transaction } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
+import { exactKey } from '../values/exact-key.ts'
 
 /** How an item's lease of a state ends. */
 export interface StateEnd {
@@ -20,7 +21,7 @@ export interface StateEnd {
 export async function endStates(trx: Transaction<Tables>, dialect: Dialect, ends: readonly StateEnd[]): Promise<void> {
   const ordered = ends.toSorted((one, other) => (textOf(one) < textOf(other) ? -1 : 1))
   for (const { jobId, pool, name, itemId, claims, value, errors, isRetired } of ordered) {
-    const own = { job_id: jobId, pool, name, item_id: itemId, claims }
+    const own = { job_id: jobId, pool: exactKey(pool), name, item_id: itemId, claims }
     // Retired states are deleted, because each lease reads all rows of the pool.
     if (isRetired) {
       await trx
@@ -81,7 +82,8 @@ export function leaseState(
   request: StateRequest,
 ): Promise<LeasedRow | undefined | 'retired' | 'lost'> {
   const { dialect } = database
-  const { jobId, pool, name, size, newName, itemId, claims } = request
+  const { jobId, name, size, newName, itemId, claims } = request
+  const pool = exactKey(request.pool)
   return database.transaction(async (trx) => {
     // The row of the item is locked, so that the item can't end before the lease is stored.
     if (!(await holdsItem(trx, dialect, request))) return 'lost'
@@ -177,7 +179,7 @@ export async function createdState(
   name: string,
   value: string | undefined,
 ): Promise<void> {
-  const own = { job_id: jobId, pool, name, item_id: itemId, claims }
+  const own = { job_id: jobId, pool: exactKey(pool), name, item_id: itemId, claims }
   if (value === undefined)
     await db
       .deleteFrom('piko_item_state')

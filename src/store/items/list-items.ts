@@ -174,7 +174,7 @@ export async function listLanes(database: Database, filter: LaneFilter): Promise
     .select([dialect.now().as('now'), counted('queued').as('queued'), counted('running').as('running')])
     .select(speedColumns(dialect))
     .where('id', '>', after)
-  if (scope !== undefined) query = query.where('scope', '=', scope)
+  if (scope !== undefined) query = query.where('scope', '=', exactKey(scope))
   if (runId !== undefined) {
     const first = runId * FENCE_FACTOR
     query = query.where('id', 'in', (eb) =>
@@ -227,7 +227,7 @@ export async function pauseLanes(
       .updateTable('piko_lane')
       .set(isPaused ? { paused_at: now, next_at: null } : { paused_at: null, next_at: openAt(dialect) })
       .where('name', '=', exactKey(name))
-      .$if(scope !== undefined, (query) => query.where('scope', '=', scope ?? ''))
+      .$if(scope !== undefined, (query) => query.where('scope', '=', exactKey(scope ?? '')))
       .executeTakeFirstOrThrow(),
   )
   return Number(result.numUpdatedRows)
