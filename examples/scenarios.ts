@@ -73,7 +73,7 @@ async function loopDelay(app: Piko, jobId: string, input: string): Promise<LoopD
   delay.enable()
   await sleep(SETTLE_MS)
   const { output } = await app.run(jobId, { input, wait: true })
-  // The first timer after a stall records it. Without this pause the run would end before.
+  // The first timer after a stall records it. Without this pause the run would end before that.
   await sleep(SETTLE_MS)
   delay.disable()
   if (delay.count === 0) throw new Error('the delay of the event loop was never sampled')

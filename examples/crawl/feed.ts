@@ -5,7 +5,7 @@ import { type SiteData, TICKETS, ticketsOf } from './data.ts'
 /** The connection breaks once in each day, after this many tickets. */
 const BREAK = TICKETS / 2
 
-/** The tickets of each day at `/tickets/<day>`, one a message. A client sends `{"after":50}`, and gets the tickets after the first 50. */
+/** The tickets of each day at `/tickets/<day>`, one per message. A client sends `{"after":50}`, and gets the tickets after the first 50. */
 export class TicketFeed {
   readonly #data: SiteData
   readonly #sockets: WebSocketServer

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Piko } from 'piko'
 
 const POLL_MS = 150
-/** After this long without progress, the demo says what it waits for. */
+/** After this long without progress, the demo says what it is waiting for. */
 const PATIENCE_MS = 1_000
 
 export interface WindowCounts {

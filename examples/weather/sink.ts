@@ -1,7 +1,7 @@
 import { on, Sink, type SinkBatch, type SinkEnv, type SinkScope, sqlTable } from 'piko'
 import { z } from 'zod'
 
-/** A row of the table. A row that does not fit fails the run and is never written. */
+/** A row of the table. A row that does not match fails the run and is never written. */
 export const Day = z.object({
   day: z.iso.date(),
   precipitation: z.number().min(0),

@@ -1,5 +1,5 @@
 -- Changes of the fleet's state, in the order in which readers see them. `seq` is the number of a row's first event. It is null until a reader
--- gives it one: ids become visible out of order, because transactions commit in another order than they begin.
+-- gives it one: ids become visible out of order, because transactions commit in a different order than they begin.
 CREATE TABLE piko_event (
   id BIGINT NOT NULL AUTO_INCREMENT,
   seq BIGINT NULL,

@@ -1,4 +1,4 @@
--- What people are told. A notice is written by the transaction that stores the failure, the leader merges notices into one alert a job,
+-- What people are told. A notice is written by the transaction that stores the failure, the leader merges notices into one alert per job,
 -- and a message is kept until its channel has taken it.
 CREATE TABLE IF NOT EXISTS piko_notice (
   id BIGINT NOT NULL AUTO_INCREMENT,

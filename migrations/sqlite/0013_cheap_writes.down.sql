@@ -1,4 +1,4 @@
--- The defaults stay, because a newer program that still runs omits these columns.
+-- The defaults stay, because a newer program that is still running omits these columns.
 CREATE TABLE piko_run_next (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   job_id TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- Entries of caches that all nodes share. A row without a value says that the key was deleted, or that a node loads its value.
+-- Entries of caches that all nodes share. A row without a value says that the key was deleted, or that a node is loading its value.
 CREATE TABLE piko_cache (
   space TEXT NOT NULL,
   print BLOB NOT NULL,
