@@ -12,12 +12,24 @@ const URL_TOKEN = /((?:https?|wss?):\/\/)(?!user(?:name)?:?@)[^\s/?#:@"'`\\[\]]{
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
 const JWT = /(?<![\w-])eyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*){0,3}/g
+/** Matches tokens that services mark with a beginning of their own: of GitHub, GitLab, Slack, Stripe, Google, npm, OpenAI and Anthropic. */
+const MARKED =
+  /\b(?:gh[oprsu]_[A-Za-z0-9]{20,255}|github_pat_\w{20,255}|glpat-[\w-]{16,255}|xox[abeoprs]-[A-Za-z0-9-]{10,255}|[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,255}|sk-[\w-]{20,255})/g
+/** Matches the secret part of the address of a chat's webhook. */
+const WEBHOOK =
+  /(\/\/(?:hooks\.slack\.com\/(?:services|workflows|triggers)|discord(?:app)?\.com\/api\/webhooks)\/)[\w/-]{1,512}/gi
+/** Matches the password of an SQL statement, of the MySQL client and of curl, and the text of an XML element. */
+const IN_SQL =
+  /\b((?:IDENTIFIED[ \t]{1,4}(?:WITH[ \t]{1,4}\w{1,64}[ \t]{1,4})?(?:BY|AS)|PASSWORD[ \t]{0,4}\()[ \t]{0,4}(?:PASSWORD[ \t]{1,4})?)(\\{0,15}['"])(?:(?!\2)[^]){1,512}\2/gi
+const IN_COMMAND =
+  /\b((?:mysql|mariadb)\w{0,16}\b[^\n;|]{0,128}?[ \t]-p|curl\b[^\n;|]{0,128}?[ \t](?:-u|--user)[ \t=]{0,4}[^\s:]{1,128}:)[^\s"'`\\]{1,512}/g
+const IN_XML = /(<(?:[\w-]{1,64}:)?([\w-]{1,64})>)[^<>"]{1,4096}(?=<\/)/g
 const SCHEME =
   /\b(Bearer|Basic)(\s{1,4})(?!(?:token|auth|scheme|realm|authentication|authorization)s?\b)[\w.~+/=-]{4,}/gi
 const QUERY_SECRET =
   /([?&;](?:key|sig|signature|x-amz-(?:signature|credential|security-token)|code|auth)=)[^&\s"'#\\]{1,4096}/gi
 const KEY =
-  /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|jwt|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|account[-_ ]?key|secret[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|authorization|cookies?|credentials?)(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/gi
+  /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|jwt|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|account[-_ ]?key|secret[-_ ]?key|(?:signing|encryption|shared|master|storage|subscription|functions|ssh|tls)[-_ ]?key|authorization|cookies?|credentials?)(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=]|%3[DA])[ \t]{0,4}/gi
 const DSN_KEY = /dsn(?:\\{0,15}["'`]\s{0,4}:\s{0,4}|=)/gi
 /** Matches the last word of a name whose value may also be harmless: `DB_PASS`, `smtpPass`, `auth`, `signature`. */
 const DOUBTFUL_KEY =
@@ -61,6 +73,11 @@ export function redactText(text: string): string {
   let hidden = text.includes('-----BEGIN') ? text.replace(PEM, HIDDEN) : text
   if (text.includes('@')) hidden = hidden.replace(URL_PASSWORD, `$1${HIDDEN}@`).replace(URL_TOKEN, `$1${HIDDEN}$2`)
   hidden = hidden.replace(AWS_KEY, HIDDEN)
+  hidden = hidden.replace(MARKED, HIDDEN)
+  if (text.includes('://')) hidden = hidden.replace(WEBHOOK, `$1${HIDDEN}`)
+  if (text.includes('</')) hidden = hidden.replace(IN_XML, hideElement)
+  if (text.includes(' -')) hidden = hidden.replace(IN_COMMAND, `$1${HIDDEN}`)
+  hidden = hidden.replace(IN_SQL, `$1$2${HIDDEN}$2`)
   if (text.includes('eyJ')) hidden = hidden.replace(JWT, HIDDEN)
   if (text.includes('=')) {
     hidden = hidden.replace(SCHEME_PARAMETERS, `$1$2${HIDDEN}`).replace(QUERY_SECRET, `$1${HIDDEN}`)
@@ -71,6 +88,10 @@ export function redactText(text: string): string {
   if (text.includes('-')) hidden = hideValues(hidden, FLAG, isUsage)
   if (text.includes(',')) hidden = hideValues(hidden, ANNOUNCED, ({ match }) => !announcesSecret(match[2]))
   return hidden.replace(SCHEME, `$1$2${HIDDEN}`)
+}
+
+function hideElement(whole: string, tag: string, name: string): string {
+  return isSecretKey(name) ? tag + HIDDEN : whole
 }
 
 function hideNamed(text: string): string {

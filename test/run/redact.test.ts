@@ -91,6 +91,22 @@ describe('redactText', () => {
     ['GET /x?X-Amz-Signature=s3cr3t&page=1', 's3cr3t'],
     ['Cookie: sid=s3cr3t; other=more', 'more'],
     ['key AKIAIOSFODNN7EXAMPLE', 'AKIAIOSF'],
+    [`cloned with ghp_${'s3cr3t'.repeat(4)}`, 's3cr3t'],
+    ['posted as xoxb-1234567890-s3cr3t', 's3cr3t'],
+    ['charged with sk_live_s3cr3ts3cr3t', 's3cr3t'],
+    ['installed with glpat-s3cr3ts3cr3ts3cr3t', 's3cr3t'],
+    ['https://hooks.slack.com/services/T0/B0/s3cr3t answered 404', 's3cr3t'],
+    ['https://discord.com/api/webhooks/12/s3cr3t', 's3cr3t'],
+    ["CREATE USER a IDENTIFIED BY 's3cr3t'", 's3cr3t'],
+    ["ALTER USER a IDENTIFIED WITH sha256_password BY 's3cr3t'", 's3cr3t'],
+    ["SET PASSWORD FOR a = PASSWORD('s3cr3t')", 's3cr3t'],
+    ['mysqldump -h db -u root -ps3cr3t shop', 's3cr3t'],
+    ['curl -s -u admin:s3cr3t http://host', 's3cr3t'],
+    ['<soap:Body><wsse:Password>s3cr3t</wsse:Password>', 's3cr3t'],
+    ['next=%2Flogin%3Fpassword%3Ds3cr3t', 's3cr3t'],
+    ['Ocp-Apim-Subscription-Key: s3cr3t', 's3cr3t'],
+    ['x-functions-key: s3cr3t', 's3cr3t'],
+    ['ssh_key=s3cr3t', 's3cr3t'],
     ['-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----', 'MIIEow'],
   ])('hides the secret of %j', (text, secret) => {
     expect(redactText(text)).not.toContain(secret)
@@ -106,6 +122,10 @@ describe('redactText', () => {
     'Basic authentication is needed',
     '{"token":null}',
     'mysql.dsn: expected text',
+    'mysqldump -h db --port 3306 failed',
+    '<author>Ann</author> and <tokens>5</tokens>',
+    'IDENTIFIED BY ?',
+    'https://hooks.slack.com/ answered 404',
   ])('keeps the word of %j', (text) => {
     expect(redactText(text)).toBe(text)
   })
@@ -113,6 +133,7 @@ describe('redactText', () => {
   it.each([
     ...['password="', 'token=\\\\', '{"cookie":"', '\\"', '-----BEGIN PRIVATE KEY-----', 'Bearer ', '://a:'],
     ...['"value":"', 'eyJaaaaaa', '--password ', '"--token","', 'Digest a="', '{"name":"a","value":', '{"token":["'],
+    ...['<password>', 'mysql ', 'curl -u ', "IDENTIFIED BY '", 'ghp_', 'https://hooks.slack.com/services/'],
   ])('takes bounded time for a megabyte of %j', (part) => {
     const started = performance.now()
     redactText(part.repeat(1_000_000 / part.length))
