@@ -79,6 +79,22 @@ describeEachStore((store) => {
     expect(await app.run('innocent', { wait: true })).toMatchObject({ state: 'succeeded', output: 'done' })
   })
 
+  it('a run fails whatever a list of items throws, even if nobody awaits the call', async () => {
+    const thrown = ['a proxy that throws', 'a revoked proxy', 'an object whose conversion throws', 'a symbol']
+    const adds = defineJob({ id: 'adds', items: { page: { run: () => {} } } }, async (ctx) => {
+      const list = function* (): Generator<number> {
+        yield 1
+        raise(made(THROWN, ctx.input))
+      }
+      void ctx.items.add('page', list())
+    })
+    const app = await startApp(store.options, [adds], { logger: unseen() })
+    for (const name of thrown) {
+      const run = await app.waitFor(await app.enqueue('adds', { input: { name } }))
+      expect([name, run.state, typeof run.error?.message]).toEqual([name, 'failed', 'string'])
+    }
+  })
+
   it('says in the error of the run what could not be read', async () => {
     const app = await startApp(store.options, [
       defineJob({ id: 'unreadable' }, () => raise(throwingField('message', new Error('no text')))),

@@ -1,5 +1,4 @@
-import { isError } from '../../errors-read.ts'
-import { PikoError } from '../../errors.ts'
+import { PikoError, toError } from '../../errors.ts'
 import { toJson } from '../../json/json.ts'
 import type { AddedItems, ItemAdder, ItemData } from '../../job/items/adding.ts'
 import type { ItemPolicy } from '../../job/items/item-policy.ts'
@@ -81,7 +80,7 @@ export class RootItems implements ItemAdder<ItemData> {
     const over = (): void => void this.#pending.delete(adding)
     adding.then(over, (error: unknown) => {
       // If the handler does not await this promise, `end` throws the error.
-      this.#failure ??= isError(error) ? error : new Error(String(error))
+      this.#failure ??= toError(error)
       over()
     })
     return adding

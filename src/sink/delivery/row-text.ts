@@ -1,4 +1,4 @@
-import { isObject } from '../../errors-read.ts'
+import { headline, isObject } from '../../errors-read.ts'
 
 /** A row as text. If the row is too large or can't be read, this is the beginning of its text, or the reason. */
 export interface RowText {
@@ -22,7 +22,7 @@ export function rowText(row: unknown): RowText {
   try {
     text = JSON.stringify(plain(row, 0)) ?? 'null'
   } catch (error) {
-    return { text: JSON.stringify(`unreadable: ${String(error)}`), isWhole: false }
+    return { text: JSON.stringify(`unreadable: ${headline(error)}`), isWhole: false }
   }
   if (Buffer.byteLength(text) <= MAX_ROW_BYTES) return { text, isWhole: true }
   return { text: text.slice(0, KEPT_CHARACTERS).toWellFormed(), isWhole: false }
