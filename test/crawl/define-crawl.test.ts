@@ -18,7 +18,7 @@ describe('defineCrawl', () => {
       id: 'shop',
       cron: '0 3 * * *',
       windows: { start: '2026-01-01T03:00:00Z' },
-      hosts: { 'api.shop.test': { rate: '600/m', parallel: 16 } },
+      hosts: { 'API.shop.test.:443': { rate: '600/m', parallel: 16 }, 'bücher.test:8080': { parallel: 1 } },
       retry: { server: 7, blocked: { limit: 1, base: '3s' }, seeds: 2 },
       limits: { items: 1_000, depth: 20, bytes: '2.5MB' },
       tolerate: { dead: '1%' },
@@ -42,6 +42,7 @@ describe('defineCrawl', () => {
     expect(detail?.lanes.get('api.shop.test')).toEqual({
       ...{ rate: { limit: 600, perMs: 60_000 }, parallel: 16, throttle: true },
     })
+    expect([...(detail?.lanes.keys() ?? [])]).toEqual(['*', 'api.shop.test', 'xn--bcher-kva.test:8080'])
     expect(detail?.budgets.get('server')).toMatchObject({ limit: 7, baseMs: 2_000, maxMs: 300_000, breaker: true })
     expect(detail?.budgets.get('blocked')).toMatchObject({ limit: 1, baseMs: 3_000 })
     expect(detail?.budgets.get('parse')?.limit).toBe(1)
@@ -99,6 +100,19 @@ describe('defineCrawl', () => {
       'dead is "200%"',
     ])
       expect(text).toContain(problem)
+  })
+
+  it.each(['https://shop.test', '*.shop.test', 'shop.test/a', 'a b', ''])('refuses %j as a host', (host) => {
+    const spec = {
+      id: 'a',
+      seeds: [],
+      steps: { page: () => {} },
+      hosts: { [host]: { parallel: 1 } },
+      userAgent: 'é–\n',
+    }
+    const text = messageOf(() => defineCrawl(spec))
+    expect(text).toContain(`hosts has ${JSON.stringify(host)}; expected a host such as`)
+    expect(text).toContain('userAgent contains characters')
   })
 
   it.each([

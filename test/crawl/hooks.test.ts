@@ -5,7 +5,7 @@ import { defineCrawl } from '../../src/crawl/index.ts'
 import type { EventMap } from '../../src/events.ts'
 import { defineJob, defineSink, type Item, ItemError, type JobDefinition, type Piko } from '../../src/index.ts'
 import { OpenExtensions } from '../../src/engine/items/open-extensions.ts'
-import { fixtureSite } from '../../src/testing/index.ts'
+import { fixtureSite, testCrawl } from '../../src/testing/index.ts'
 import { Service } from '../../src/service/service.ts'
 import { eventually, startApp } from '../support/app.ts'
 import { describeEachStore, describeSqlite } from '../support/databases.ts'
@@ -200,3 +200,15 @@ class Counted implements Downloader {
     return this.error ? Promise.reject(this.error) : Promise.resolve()
   }
 }
+
+it('a middleware that forgets to return its page fails the page with a message that says so', async () => {
+  const crawl = defineCrawl({
+    id: 'forgetful',
+    use: [async (request, next) => void (await next(request)) as never],
+    retry: { parse: 0 },
+    seeds: ['https://shop.test/'],
+    steps: { page: () => {} },
+  })
+  const { items } = await testCrawl(crawl, { pages: { 'https://shop.test/': 'x' } })
+  expect(items[0]?.error).toContain('a middleware in `use` returned undefined; expected a page')
+})

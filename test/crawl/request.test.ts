@@ -208,15 +208,17 @@ describe('a request', () => {
   it('keeps a URL that no page has, so that its item fails and not the page', () => {
     expect(made({ url: 'http://[' }).request.url).toBe('http://[')
     expect(made({ url: 'file:///etc/passwd' }).request.url).toBe('file:///etc/passwd')
+    expect(newItem({ url: '', step: 'list' }, rules, undefined).request.url).toBe('')
+    expect(newItem({ url: '' }, rules, parent).request.url).toBe(parent.url)
   })
 
   it('is refused with every problem at once', () => {
     const text = problemOf({
-      url: '',
+      url: 1,
       step: 'lst',
       methd: 'GET',
       method: 'FETCH',
-      headers: { 'a b': 'c', d: 'e\r\nf' },
+      headers: { 'a b': 'c', d: 'e\r\nf', 'Transfer-Encoding': 'chunked' },
       data: { a: Number.NaN, b: 'x'.repeat(3) },
       priority: 1.5,
       due: 'tomorrow',
@@ -224,12 +226,13 @@ describe('a request', () => {
       accept: [4],
     })
     for (const problem of [
-      'url is ""',
+      'url is 1',
       'step is "lst"; expected one of list, api',
       'unknown option "methd", did you mean "method"?',
       'method is "FETCH"',
       'headers.a b contains characters',
       'headers.d contains characters',
+      'headers.Transfer-Encoding belongs to the connection',
       'data.a is NaN',
       'priority is 1.5',
       'due is "tomorrow"',

@@ -19,6 +19,7 @@ import { aDuration } from '../../time/duration-check.ts'
 import { fetchProblems, type FetchSpec } from '../fetch/fetch-spec.ts'
 import { FOLLOW_CHECKS } from '../link/link-filter.ts'
 import { STEP_REQUEST_CHECKS } from '../request/request-checks.ts'
+import { laneOfHost } from '../run/item-payload.ts'
 import { type BlockedRetrySpec, type CrawlRetry, RETRIED_CLASSES } from '../run/failure-policy.ts'
 import type { CrawlLimits, CrawlOptions, DedupSpec, StepSpec } from './crawl-spec.ts'
 
@@ -114,7 +115,14 @@ export const CRAWL_CHECKS: OptionChecks<CrawlOptions> = {
   cache: fetched('cache'),
   dedup: nested(DEDUP, "{ scope: 'run' }"),
   follow: nested(FOLLOW_CHECKS, "{ within: 'host' }"),
-  hosts: expecting("an object of limits by host, such as { '*': { rate: '2/s', parallel: 4 } }", isTable),
+  hosts: (value) => {
+    if (!isTable(value))
+      return `is ${describe(value)}; expected an object of limits by host, such as { '*': { rate: '2/s', parallel: 4 } }`
+    const wrong = Object.keys(value).find((name) => hostKey(name) === undefined)
+    return wrong === undefined
+      ? undefined
+      : `has ${describe(wrong)}; expected a host such as "api.shop.com" or "shop.com:8080", or "*" for all others`
+  },
   retry: nested(RETRY, '{ network: 5, parse: 1 }'),
   isBlocked: aFunction,
   use: functions,
@@ -140,6 +148,17 @@ export const STEP_CHECKS: OptionChecks<StepSpec> = {
       ? undefined
       : aDownloader(value)?.replace('expected', 'expected a name or'),
   follow: nested(FOLLOW_CHECKS, "{ within: 'host' }"),
+}
+
+/**
+ * Returns the lane of a host, as it is written in `hosts`: in lower case, punycode, and without a default port. `'*'` stays. Undefined for
+ * anything else, such as a URL or a pattern.
+ */
+export function hostKey(name: string): string | undefined {
+  if (name === '*') return name
+  if (/[/?#@*\\\s]/.test(name)) return undefined
+  const url = URL.parse(`http://${name}`)
+  return url ? laneOfHost(url.host.replace(/:443$/, '')) : undefined
 }
 
 /** Converts a size such as `'10MB'`, or a number, to bytes. Returns undefined if the value is not a size. */

@@ -16,7 +16,7 @@ import {
 } from '../../options.ts'
 import { linkFilter } from '../link/link-filter.ts'
 import type { StepPlan } from '../run/crawl-plan.ts'
-import { CRAWL_CHECKS, STEP_CHECKS } from './crawl-checks.ts'
+import { CRAWL_CHECKS, hostKey, STEP_CHECKS } from './crawl-checks.ts'
 import type { CrawlOptions, StepSpec } from './crawl-spec.ts'
 
 /** A crawl's spec after reading: the crawl's own options, and the options of its job. */
@@ -93,7 +93,7 @@ export function dedupOf({ dedup }: Partial<CrawlOptions>): DedupScope {
 export function hostsOf({ hosts }: Partial<CrawlOptions>): Readonly<Record<string, LaneSpec>> {
   // A value that is not an object is not changed, so that the later check shows the user's own value.
   const limits = Object.entries({ ...DEFAULT_HOSTS, ...hosts }).map(([host, spec]): [string, LaneSpec] => [
-    host,
+    hostKey(host) ?? host,
     isObject(spec) && !isList(spec) ? { throttle: true, ...spec } : spec,
   ])
   return Object.fromEntries(limits)

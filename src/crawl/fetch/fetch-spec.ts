@@ -1,7 +1,8 @@
 import { propertyOf } from '../../errors-read.ts'
-import { aText, flag, problemOf } from '../../options.ts'
+import { aText, flag, type OptionCheck, problemOf } from '../../options.ts'
 import { aCacheSpec, type CacheSpec } from '../cache/cache-spec.ts'
 import { proxyProblems, type ProxySource } from '../proxies/proxy-spec.ts'
+import { headerProblem } from '../request/request-checks.ts'
 import { type SessionSpec, sessionProblems } from '../sessions/session-spec.ts'
 
 /** The crawl options about how pages are loaded. */
@@ -21,6 +22,8 @@ export interface FetchSpec {
   readonly cache?: CacheSpec
 }
 
+const aUserAgent: OptionCheck = (value) => aText(value) ?? headerProblem('user-agent', value)
+
 /** Returns all problems of the options of {@link FetchSpec} in a crawl's spec. */
 export function fetchProblems(spec: unknown): readonly string[] {
   const given = (name: keyof FetchSpec): unknown => propertyOf(spec, name)
@@ -29,7 +32,7 @@ export function fetchProblems(spec: unknown): readonly string[] {
     return problem === undefined ? [] : [`${name} ${problem}`]
   }
   return [
-    ...simple('userAgent', aText),
+    ...simple('userAgent', aUserAgent),
     ...simple('robots', flag),
     ...simple('cache', aCacheSpec),
     ...(given('session') === undefined ? [] : sessionProblems(given('session'))),

@@ -34,8 +34,8 @@ const REQUEST_CHECKS: OptionChecks<CrawlRequest> = {
   url: (value) => {
     const isUrl = typeof value === 'string' || value instanceof URL
     if (isUrl && isUrlText(String(value))) return undefined
-    const shown = isUrl && String(value) !== '' ? `has ${String(value).length} characters` : `is ${describe(value)}`
-    return `${shown}; expected a URL of 1 to ${MAX_URL_LENGTH} characters`
+    const shown = isUrl ? `has ${String(value).length} characters` : `is ${describe(value)}`
+    return `${shown}; expected a URL of at most ${MAX_URL_LENGTH} characters`
   },
   step: anything,
   method: oneOf(...METHODS),
@@ -134,8 +134,25 @@ function sizeOf(body: ReadyBody): number {
   return 'text' in body ? Buffer.byteLength(body.text) : Buffer.byteLength(body.base64, 'base64')
 }
 
-function headerProblem(name: string, value: unknown): string | undefined {
+/** Headers with which an HTTP client would fail, or could send a request that two servers read differently. */
+const OF_CONNECTION: ReadonlySet<string> = new Set([
+  ...[
+    'connection',
+    'content-length',
+    'expect',
+    'keep-alive',
+    'proxy-connection',
+    'te',
+    'trailer',
+    'transfer-encoding',
+    'upgrade',
+  ],
+])
+
+/** Returns why a header can't be sent. */
+export function headerProblem(name: string, value: unknown): string | undefined {
   if (value !== undefined && typeof value !== 'string') return `is ${describe(value)}; expected a string`
+  if (OF_CONNECTION.has(name.toLowerCase())) return 'belongs to the connection, which the downloader manages'
   const isFit = safely(() => {
     validateHeaderName(name)
     if (value !== undefined) validateHeaderValue(name, value)
@@ -144,8 +161,9 @@ function headerProblem(name: string, value: unknown): string | undefined {
   return isFit ? undefined : 'contains characters that HTTP does not allow in headers'
 }
 
+/** An empty text is a link to the page itself. As a seed, it fails alone, as any other invalid URL. */
 function isUrlText(text: string): boolean {
-  return text !== '' && text.length <= MAX_URL_LENGTH
+  return text.length <= MAX_URL_LENGTH
 }
 
 function isTable(value: unknown): value is object {

@@ -1,5 +1,5 @@
 // Long because one try of a page has many steps, from the download to the stored result.
-import { chainOf, isObject } from '../../errors-read.ts'
+import { chainOf, describe, isObject, propertyOf } from '../../errors-read.ts'
 import { isPikoError, PikoError } from '../../errors.ts'
 import { systemClock } from '../../clock.ts'
 import { isList } from '../../options.ts'
@@ -112,7 +112,12 @@ export class PageRun {
   }
 
   async #page(request: ReadyRequest, ctx: PageContext): Promise<void> {
-    const page = await this.#load(request, ctx)
+    const page: unknown = await this.#load(request, ctx)
+    if (!isPage(page))
+      throw new PikoError(
+        'USAGE',
+        `a middleware in \`use\` returned ${describe(page)}; expected a page, such as await next(request)`,
+      )
     this.#url = page.url
     if (this.#plan.isBlocked?.(page)) {
       throw new CrawlError(`isBlocked recognised the page of step "${this.#step.name}" as blocked`, {
@@ -348,6 +353,10 @@ export class PageRun {
   #session(): string | null | undefined {
     return this.#borrowed?.session ?? this.#payload.request.session
   }
+}
+
+function isPage(value: unknown): value is Page {
+  return isObject(value) && typeof propertyOf(value, 'url') === 'string' && 'bytes' in value
 }
 
 /** After this many messages, or the number of milliseconds below, the position in a stream is stored. */
