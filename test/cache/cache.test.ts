@@ -243,7 +243,7 @@ describeEachStore((store) => {
     expect(hasCleanedUp).toBe(true)
   })
 
-  it('goes on without its shared level, says so once, and refuses writes meanwhile', async () => {
+  it('continues without its shared level, says so once, and refuses writes meanwhile', async () => {
     const app = await node()
     const cache = app.cache(aCache({ l2: inStore() }))
     const [degraded, recovered] = [recordEvents(app, 'cache.degraded'), recordEvents(app, 'cache.recovered')]

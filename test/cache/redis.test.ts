@@ -81,7 +81,7 @@ describe('a cache in Redis', () => {
     await Promise.all([outer.close(), inner.close()])
   })
 
-  it('goes on when the server is killed, and uses it again after its restart', async () => {
+  it('continues when the server is killed, and uses it again after its restart', async () => {
     const app = await startApp({ sqlitePath: store.path }, [])
     const [degraded, recovered] = [recordEvents(app, 'cache.degraded'), recordEvents(app, 'cache.recovered')]
     const cache = app.cache(aCache())

@@ -21,7 +21,7 @@ async function statesOf(store: TestStore): Promise<Record<string, unknown>[]> {
 }
 
 describeEachStore((store) => {
-  it('stores each message of a stream that its step commits, once, and goes on', async () => {
+  it('stores each message of a stream that its step commits, once, and continues', async () => {
     await store.empty()
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     await once(server, 'listening')

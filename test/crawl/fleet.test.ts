@@ -86,7 +86,7 @@ describeEachStore((store) => {
     expect(site.requests).toHaveLength(60)
   })
 
-  it('leaves a host that fails alone, and goes on with another', async () => {
+  it('leaves a host that fails alone, and continues with another', async () => {
     const failing = await serve(() => ({ status: 503, delay: '10ms' }))
     const other = await serve(() => ({ body: 'page' }))
     const { app, runId } = await onNodes(1, () =>

@@ -21,7 +21,7 @@ const webUrl = fc
   }))
 
 describe('canonical URLs', () => {
-  it('stay the same when made canonical again, and name the same page in any order of their names', () => {
+  it('stay the same when canonicalized again, and name the same page in any order of their names', () => {
     fc.assert(
       fc.property(webUrl, fc.array(fc.nat(), { minLength: 6, maxLength: 6 }), ({ base, query, hash }, keys) => {
         const canonical = canonicalUrl(`${base}?${query.join('&')}#${hash}`)
@@ -65,7 +65,7 @@ describe('canonical URLs', () => {
     expect(canonicalUrl('https://a.test/?f[x]=1&f%5By%5D=2', ['f[*]'])).toBe('https://a.test/')
   })
 
-  it('keep what is no URL of the web', () => {
+  it('keep what is not a web URL', () => {
     expect(['mailto:a@b.test', 'file:///etc/passwd', 'no url'].map((url) => canonicalUrl(url))).toEqual([
       'mailto:a@b.test',
       'file:///etc/passwd',
@@ -196,7 +196,7 @@ describe('a request', () => {
     expect(newItem({ url: 'https://a.test', step: 'list' }, rules, undefined).request).not.toHaveProperty('session')
   })
 
-  it('is one item with the same method, URL and body, and another one with a text of its own', () => {
+  it('is one item with the same method, URL and body, and another one with a string of its own', () => {
     const key = (given: object): string => made({ url: '/a?x=1&y=2#z', ...given }).key
     expect(key({ url: '/a?y=2&x=1', headers: { a: 'b' }, data: 1, priority: 3 })).toBe(key({}))
     const others = [key({ method: 'POST' }), key({ body: 'a' }), key({ body: 'b' }), key({ dedup: 'a' })]

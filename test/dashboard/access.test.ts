@@ -111,7 +111,7 @@ it('an operator changes a job, and the audit has the name and the reason', async
   expect(entry).toMatchObject({ actor: { kind: 'session', name: 'the operator' }, reason: 'a holiday' })
 })
 
-it('a session that ends in the middle of an action asks for a token, and the action goes on after it', async () => {
+it('a session that ends in the middle of an action asks for a token, and the action continues after it', async () => {
   const page = await loggedIn('operator', '/jobs/other')
   await page.getByRole('button', { name: 'Pause…' }).click()
   const dialog = page.getByRole('dialog')

@@ -56,7 +56,7 @@ it('two browsers see the changes of each other by events, within a second', asyn
   for (const some of times) expect(Math.min(...some)).toBeLessThan(1_000)
 })
 
-it('a page goes on after a restart of the server, and misses no run', async () => {
+it('a page continues after a restart of the server, and misses no run', async () => {
   const page = await opened('/runs?jobId=quick')
   await page.getByRole('button', { name: 'live by events' }).waitFor()
   const rows = page.getByRole('row').filter({ hasText: 'succeeded' })

@@ -130,7 +130,7 @@ it('a run shows its steps, the runs before it, and runs again with another input
   await expectAccessible(page)
 })
 
-it('log lines follow while a run goes on', async () => {
+it('log lines follow while a run continues', async () => {
   const run = await served.app.run('talker')
   const page = await opened(`/runs/${run.id}`)
   await page.getByRole('log').getByText('first line').waitFor()

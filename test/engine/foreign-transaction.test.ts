@@ -203,7 +203,7 @@ describeEachStore((store) => {
     expect(await app.runs.list()).toEqual([])
   })
 
-  it('refuses a transaction of another database before anything is written there', async () => {
+  it('refuses a transaction on another database before anything is written there', async () => {
     const app = await start()
     const other = await openOther(store)
     const { sql } = other.database

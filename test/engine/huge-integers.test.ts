@@ -59,7 +59,7 @@ describeSqlite((store) => {
     expect((await app.run('plain', { wait: true })).output).toBe('ran')
   })
 
-  it('a key that is no text disturbs nothing', async () => {
+  it('a key that is not a string disturbs nothing', async () => {
     const batch = await app.batch('plain', [{}], { key: 'mine' })
     await batch.wait()
     const { id } = await app.run('stepped', { wait: true })

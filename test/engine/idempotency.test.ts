@@ -36,7 +36,7 @@ describeEachStore((fixture) => {
     expect(await app.runs.list({ jobId: 'ship' })).toHaveLength(1)
   })
 
-  it('distinguishes keys by job and by their exact text', async () => {
+  it('distinguishes keys by job and by their exact characters', async () => {
     const app = await start()
     const ids = await Promise.all([
       app.enqueue('ship', { idempotencyKey: 'a' }),

@@ -150,7 +150,7 @@ describeEachStore((store) => {
       expect(many.message).toMatch(/^item 0: the config .+\nitem 1: the config .+\nitem 2: the config /)
     })
 
-    it('reaches the run as the schema reads its stored text, however often it is read', async () => {
+    it('reaches the run as the schema reads its stored JSON, however often it is read', async () => {
       const config = z.object({
         since: z.coerce.date(),
         id: z.coerce.bigint(),

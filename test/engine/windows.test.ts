@@ -319,7 +319,7 @@ describeEachStore((store) => {
   })
 
   describe('a requested window', () => {
-    it('is identified by its start, as a Date or as text with its zone', async () => {
+    it('is identified by its start, as a Date or as a string with its zone', async () => {
       const app = await startApp(
         store.options,
         minutes(3, ({ start }) => start.toISOString()),

@@ -58,7 +58,7 @@ async function post(url: string, body: unknown, type = 'application/json'): Prom
 }
 
 describe('routes over HTTP', () => {
-  it('send headers as texts, and refuse those that can not be one', async () => {
+  it('send headers as strings, and refuse those that can not be one', async () => {
     const server = fastify()
     const limited = defineRoutes({
       onError: () => ({ status: 429, headers: { 'retry-after': 5, 'x-none': undefined } }),

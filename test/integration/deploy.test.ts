@@ -10,7 +10,7 @@ import { errorOf, Project } from '../cli/project.ts'
 const page = readFileSync(new URL('../../docs/deploy.md', import.meta.url), 'utf8')
 const fileOf = (name: string): string => readFileSync(new URL(`../../deploy/${name}`, import.meta.url), 'utf8')
 
-it('docs/deploy.md shows the rights of three users, and they are enough', async () => {
+it('docs/deploy.md shows the privileges of three users, and they are enough', async () => {
   const { options, dsn, drop } = await createMysqlDatabase()
   const { host, port, user, password, database } = options
   const admin = await createConnection({ host, port, user, password })

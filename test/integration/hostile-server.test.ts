@@ -90,7 +90,7 @@ describe('a server with hostile defaults', () => {
   })
 })
 
-describe('a database user who loses a right at work', () => {
+describe('a database user who loses a privilege at work', () => {
   it.each([
     ['SELECT', 'piko_run', (app: Piko) => app.runs.list({})],
     ['INSERT', 'piko_run', (app: Piko) => app.enqueue('job')],
@@ -125,7 +125,7 @@ describe('a database user who loses a right at work', () => {
   )
 })
 
-describe('a database user who loses the right to renew a lease', () => {
+describe('a database user who loses the privilege to renew a lease', () => {
   it('gets the GRANT from the heartbeat, and continues once it is granted', async () => {
     const [database, user] = ['work_lease', 'worker_lease']
     const app = appOn(await dsnOf(user, database), { lease: '3s' })
@@ -144,7 +144,7 @@ describe('a database user who loses the right to renew a lease', () => {
   })
 })
 
-describe('a database user without the rights of a migration', () => {
+describe('a database user without the privileges for a migration', () => {
   it.each([
     ['none but USAGE on its tables', 'CREATE TEMPORARY TABLES', /denied/],
     ['no CREATE', 'SELECT, INSERT, UPDATE, DELETE', /CREATE command denied/],

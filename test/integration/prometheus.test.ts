@@ -86,7 +86,7 @@ describeEachStore((fixture) => {
     return app
   }
 
-  it('a Prometheus that scrapes two nodes tells that data is late, and that a fleet is down, and nothing of a restart', async () => {
+  it('a Prometheus that scrapes two nodes tells that data is late, and that a fleet is down, and nothing about a restart', async () => {
     const apps = [await start(ports[0] ?? 0), await start(ports[1] ?? 0)]
     await eventually(async () => {
       const firing = await prometheus.firing()

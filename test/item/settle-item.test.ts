@@ -4,7 +4,7 @@ import { ItemError } from '../../src/item/item-error.ts'
 import { renewedTries } from '../../src/item/budget.ts'
 import { settleFailure } from '../../src/item/settle-item.ts'
 
-it('counts further classes as errors once an item has failed with many, so that changing texts use up a budget', () => {
+it('counts further classes as errors once an item has failed with many, so that changing strings use up a budget', () => {
   let tries: Readonly<Record<string, number>> = {}
   let failures = 0
   for (let delayMs: number | undefined = 0; delayMs !== undefined && failures < 100;) {

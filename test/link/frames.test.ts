@@ -88,7 +88,7 @@ describe('frames', () => {
     expect(odd).toEqual([])
   })
 
-  it('refuse heads that are no heads', () => {
+  it('refuse heads that are not valid heads', () => {
     const heads = ['null', '[]', '{}', '{"kind":"request","type":"json"}', '{"kind":"reply","type":"raw","of":0}']
     heads.push(
       '{"kind":"event","route":"x","type":"xml"}',

@@ -14,7 +14,7 @@ const KINDS: readonly ((socket: Socket) => void)[] = [
   (socket) => socket.end(randomBytes(3)),
 ]
 
-it('a port scan ends at the handshake, leaves nothing behind and one line in the log; an honest link goes on', async () => {
+it('a port scan ends at the handshake, leaves nothing behind and one line in the log; an honest link continues', async () => {
   const lines: string[] = []
   const note = (_fields: object | string, message = ''): void => void lines.push(message)
   const log: Logger = { trace: () => {}, debug: () => {}, info: note, warn: note, error: note }

@@ -6,7 +6,7 @@ import { dialled, peerProcess } from './support.ts'
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
 describe('a link between two processes', () => {
-  it('calls, streams and uploads, cancels, and goes on', async () => {
+  it('calls, streams and uploads, cancels, and continues', async () => {
     const { url } = await peerProcess()
     const link = await dialled({ url })
     expect(await link.call('/test/echo', { hello: ['wörld', 1, null] })).toEqual({ hello: ['wörld', 1, null] })

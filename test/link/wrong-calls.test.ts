@@ -46,7 +46,7 @@ async function busy(
 const FAILED = { code: 'LINK_FAILED', details: { status: 500, body: { code: 'INTERNAL' } } }
 
 describe('a wrong answer of a handler', () => {
-  it('fails alone: headers are texts, and what can not be one is refused', async () => {
+  it('fails alone: headers are strings, and what can not be one is refused', async () => {
     const { link, isUndisturbed } = await busy()
     await expect(link.call('/failing/one')).rejects.toMatchObject({ details: { status: 429, body: 'busy' } })
     expect(await link.call('/with', { headers: { a: 5, b: true, c: 'text' } })).toBe('good')

@@ -23,7 +23,7 @@ const notice = (more: Partial<Notice> = {}): Notice => ({
 })
 const send = (notifier: Notifier, given = notice()) => notifier.send(given, { signal: AbortSignal.timeout(60_000) })
 
-describe('texts', () => {
+describe('strings', () => {
   it.each([
     ['3 runs of sync failed', notice()],
     ['1 run of sync failed', notice({ count: 1 })],
@@ -90,7 +90,7 @@ describe('webhook', () => {
   })
 })
 
-it('slack posts a text in which nothing of an error becomes markup', async () => {
+it('slack posts text in which no part of an error becomes markup', async () => {
   const { url, received } = await hookReceiver()
   await send(slack({ url }))
   expect(received[0]?.json).toEqual({
@@ -183,7 +183,7 @@ describe('a receiver that misbehaves', () => {
     }
   })
 
-  it('names in a text can not become headers of a mail', async () => {
+  it('names in a string can not become headers of a mail', async () => {
     const { url, mails } = await mailServer()
     const wild = notice({ jobs: [job({ jobId: 'a\r\nBcc: x@evil.test\r\n\r\n.\r\n{{b}}<i>' })] })
     await send(email({ smtp: url, from: 'x@p.test', to: 'a@p.test' }), wild)

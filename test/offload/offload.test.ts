@@ -320,7 +320,7 @@ describe('the queue', () => {
       expect(Math.abs(ticket - index)).toBeLessThan(1_000)
   })
 
-  test('waiting calls run in the order they were made', async () => {
+  test('waiting calls run in the order in which they were made', async () => {
     const hostile = offload<Hostile>(hostileUrl, { pool: poolOf({ size: 1 }) })
     const { memory, held, open } = gate()
     const first = hostile.hold(memory, undefined)

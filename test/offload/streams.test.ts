@@ -103,7 +103,7 @@ describe('a generator in a thread', () => {
     }
   })
 
-  test('ends with its finally when the loop is left, by break and by a throw, and its thread goes on', async () => {
+  test('ends with its finally when the loop is left, by break and by a throw, and its thread continues', async () => {
     const { pool, streams: functions } = streams()
     const made = counters()
     for await (const row of functions.rows(1_000_000, made)) if (row.id === 10) break

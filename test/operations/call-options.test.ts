@@ -71,7 +71,7 @@ it('a call refuses an unknown option, and suggests the intended one', async () =
   await app.runs.cancel({ ids: runs })
 })
 
-it('a call names all its problems together, and refuses a list, a text or null as options', async () => {
+it('a call names all its problems together, and refuses a list, a string or null as options', async () => {
   const all = await rejected(app.runs.list({ jobId: 5, state: 'done', limt: 3, limit: -1 } as never))
   expect(all.message).toBe(
     [

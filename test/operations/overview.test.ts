@@ -131,7 +131,7 @@ describeEachStore((fixture) => {
     await setImmediate()
   })
 
-  it('gives pages of jobs by state, text and windows', async () => {
+  it('gives pages of jobs by state, search text and windows', async () => {
     await fixture.open()
     await fixture.empty()
     const windows = { start: '2030-01-01T00:00:00Z' }

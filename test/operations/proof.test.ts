@@ -219,7 +219,7 @@ describeEachStore((fixture) => {
     expect(await found()).toMatchObject([{ kind: 'changed', hour: 3 }])
   })
 
-  it('goes on when a table is gone, and names it', async () => {
+  it('continues when a table is gone, and names it', async () => {
     await exec('DROP TABLE proof_orders')
     const { findings } = await prove()
     expect(findings).toMatchObject([{ kind: 'missing', table: 'proof_orders', window: undefined }])

@@ -61,7 +61,7 @@ describeEachStore((fixture) => {
     expect(run.error?.message).toContain('is old')
   })
 
-  it('fails a run whose output does not fit, and tries it again', async () => {
+  it('fails a run whose output does not match its schema, and tries it again', async () => {
     const outputs = [{ rows: '1' }, { rows: 1 }]
     const output = z.object({ rows: z.number() })
     const count = defineJob(
@@ -78,7 +78,7 @@ describeEachStore((fixture) => {
     expect(refused).toMatchObject({ state: 'failed', error: { code: 'OUTPUT_INVALID' } })
   })
 
-  it('rolls back a commit whose result does not fit', async () => {
+  it('rolls back a commit whose result does not match its schema', async () => {
     const job = defineJob({ id: 'commit', output: z.object({ rows: z.number() }) }, async (ctx) => {
       await ctx.commit(async (trx) => {
         await trx.exec('INSERT INTO written (id) VALUES (?)', [1])

@@ -137,7 +137,7 @@ it('a failure of acquire that the check can not confirm fails only its own run',
   expect(told).toEqual([])
 })
 
-it('maxLifetime renews without a gap, and goes on with the old instance while no other opens', async () => {
+it('maxLifetime renews without a gap, and continues with the old instance while no other opens', async () => {
   const { pool, told, passing } = manualPool()
   const { state, Db } = server({ maxLifetime: '1m' })
   await (await pool.borrow({ db: Db }, resourceContext())).release({ ok: true })

@@ -87,7 +87,7 @@ describe('the scope', () => {
     },
   )
 
-  it('process shares one value, made with what it needs, and ended before the need closes', async () => {
+  it('process shares one value, created with what it needs, and ended before the need closes', async () => {
     const events: string[] = []
     let opened = 0
     const Http = defineResource({

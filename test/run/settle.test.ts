@@ -170,7 +170,7 @@ describe('runError', () => {
     expect(runError(new Error('failed', { cause })).stack).toContain(expected)
   })
 
-  it('keeps the message of an error of another realm, with its causes and parts', () => {
+  it('keeps the message of an error from another realm, with its causes and parts', () => {
     const foreign = runInNewContext(
       `
       const error = new TypeError('from elsewhere', { cause: new RangeError('deeper') })
@@ -186,7 +186,7 @@ describe('runError', () => {
     expect(runError(toError(parts)).message).toBe('2 errors: Error: a; "b"')
   })
 
-  it('truncates texts that are too long for a row', () => {
+  it('truncates strings that are too long for a row', () => {
     const long = Object.assign(new Error('x'.repeat(100_000)), { code: 'c'.repeat(1_000), name: 'n'.repeat(1_000) })
     const kept = runError(long)
     expect([kept.message.length, kept.code?.length, kept.name.length]).toEqual([2_000, 200, 200])

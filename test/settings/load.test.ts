@@ -196,7 +196,7 @@ describe('sources', () => {
 })
 
 describe('values', () => {
-  test('texts of the environment are converted to the type of their key', () => {
+  test('strings of the environment are converted to the type of their key', () => {
     const { settings } = load({
       env: {
         PIKO_JOBS: 'jobs/**/*.ts, more/*.{ts,js},',

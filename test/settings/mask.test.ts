@@ -45,7 +45,7 @@ describe('a masked DSN', () => {
   })
 })
 
-test('masks any text that looks like a URL, and no other', () => {
+test('masks any string that looks like a URL, and no other', () => {
   expect(maskText('redis://:pw@cache')).toBe('redis://:***@cache')
   expect(maskText('jobs/**/*.ts')).toBe('jobs/**/*.ts')
 })

@@ -35,7 +35,7 @@ const NOTATIONS: readonly (readonly [what: string, write: (key: string) => strin
   ['JSON within JSON', (key) => JSON.stringify({ body: JSON.stringify({ [key]: VALUE }) })],
 ]
 
-it("a secret is hidden as a log field, as a word of a text and in the log's message", () => {
+it("a secret is hidden as a log field, as a word of a string and in the log's message", () => {
   for (const key of SECRET) {
     expect([key, isSecretKey(key)]).toEqual([key, true])
     for (const fields of [{ [key]: VALUE }, { deep: [{ [key]: VALUE }] }, { err: new Error(`${key}=${VALUE}`) }]) {
@@ -51,7 +51,7 @@ it("a secret is hidden as a log field, as a word of a text and in the log's mess
   }
 })
 
-it('a value that only looks like a secret is shown, as a field and in a text', () => {
+it('a value that only looks like a secret is shown, as a field and in a string', () => {
   for (const key of PLAIN) {
     expect([key, isSecretKey(key)]).toEqual([key, false])
     expect([key, logged({ [key]: VALUE }).includes(VALUE)]).toEqual([key, true])

@@ -349,7 +349,7 @@ describe('logEvents', () => {
     expect(line).toMatchObject({ err: { message: 'no db' } })
   })
 
-  it('says that nothing of a lost run was written', () => {
+  it('says that nothing was written for a lost run', () => {
     const [line] = emitted('run.lost', SAMPLES['run.lost'])
     expect(line).toMatchObject({
       level: 'warn',

@@ -78,7 +78,7 @@ describeEachStore((store) => {
     expect((await app.runs.show(late)).error?.message).toContain('its timeout of 5400000 ms')
   })
 
-  it('a stop ends runs that sleep on the clock, which nothing moves any more', async () => {
+  it('a stop ends runs that are sleeping on the clock, which nothing moves any more', async () => {
     const job = defineJob({ id: 'asleep' }, async ({ signal }) => {
       await clock.sleep(DAY_MS, signal)
       signal.throwIfAborted()

@@ -8,7 +8,7 @@ const order = defineJob({ id: 'order', cron: '0 6 * * *' }, () => new Date().toI
 const REFUSED =
   /has replaced .*setTimeout.* with fake timers, .* vi\.useFakeTimers\(\{ toFake: \['Date'\] \}\) .* ManualClock/
 
-it('a test app names fake timers instead of waiting forever, whoever has made them and whenever', async () => {
+it('a test app names fake timers instead of waiting forever, whoever has created them and whenever', async () => {
   await using app = await startTestApp({ jobs: order, clock: new ManualClock() })
   onTestFinished(() => void vi.useRealTimers())
   vi.useFakeTimers()

@@ -47,7 +47,7 @@ describe('a duration', () => {
     )
   })
 
-  it('reads any text or refuses it with its own error', () => {
+  it('reads any string or refuses it with its own error', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'0123456789.mshd -') }), (text) => {
         try {

@@ -86,7 +86,7 @@ describe('an instant with its zone', () => {
     })
   })
 
-  it('accepts a Date of another realm, and returns a copy', () => {
+  it('accepts a Date from another realm, and returns a copy', () => {
     const foreign = runInNewContext("new Date('2026-01-01T00:00:00Z')") as Date
     expect(instantOf('at', foreign).toISOString()).toBe('2026-01-01T00:00:00.000Z')
     const own = new Date('2026-01-01T00:00:00Z')
@@ -95,7 +95,7 @@ describe('an instant with its zone', () => {
     expect(read.toISOString()).toBe('2026-01-01T00:00:00.000Z')
   })
 
-  it('reads every text that a Date writes for the years 1000 to 9999, with both readers', () => {
+  it('reads every string that a Date writes for the years 1000 to 9999, with both readers', () => {
     fc.assert(
       fc.property(fc.integer({ min: FIRST_INSTANT_MS, max: LAST_INSTANT_MS }), (ms) => {
         const text = new Date(ms).toISOString()

@@ -428,7 +428,7 @@ describe('an invalid schedule', () => {
     },
   )
 
-  it('is refused for any text, and never with another kind of error', () => {
+  it('is refused for any string, and never with another kind of error', () => {
     const text = fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'0123456789*/,-#LW+?@ ') }))
     fc.assert(
       fc.property(text, text, (expression, timezone) => {

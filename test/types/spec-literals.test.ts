@@ -5,7 +5,7 @@ const nothing = (): void => {}
 const text: string = '0 0 * * *'
 const zone: string = 'Europe/Rome'
 
-describe('a literal of a spec that can not be right does not compile:', () => {
+describe('a literal of a spec that can not be valid does not compile:', () => {
   it('a time zone', () => {
     defineJob({ id: 'a', cron: '@daily', timezone: 'Europe/Berlin' }, nothing)
     defineJob({ id: 'a', cron: '@daily', timezone: 'America/Argentina/Buenos_Aires' }, nothing)
@@ -17,7 +17,7 @@ describe('a literal of a spec that can not be right does not compile:', () => {
     void (() => job({ id: 'a', cron: '@daily', timezone: 'CEST' }))
   })
 
-  it('a cron text', () => {
+  it('a cron expression', () => {
     for (const cron of ['*/5 * * * *'] as const) defineJob({ id: 'a', cron }, nothing)
     defineJob({ id: 'a', cron: '0 0 L 1-12/2 MON-FRI' }, nothing)
     defineJob({ id: 'a', cron: ' 59  23 31 12  5#2 ' }, nothing)

@@ -46,7 +46,7 @@ async function messagesOf(
 }
 
 describe('a socket', () => {
-  it('sends its texts, yields each message in order, and continues after those that are stored', async () => {
+  it('sends its strings, yields each message in order, and continues after those that are stored', async () => {
     const heard: string[] = []
     const server = await socketServer((client, headers) => {
       client.on('message', (data) => {

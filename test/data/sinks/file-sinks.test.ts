@@ -83,7 +83,7 @@ describe('a sink of files', () => {
     expect(await files()).toHaveLength(2)
   })
 
-  it('leaves nothing of a failed attempt, and keeps the file that was there', async () => {
+  it('leaves nothing from a failed attempt, and keeps the file that was there', async () => {
     const { run, begin, pool } = processOf(jsonLines({ model: Order, path: `${folder}/{window}.jsonl`, batchSize: 1 }))
     await run(scopeOf(1), Order, [{ id: 1, note: 'kept' }])
     const attempt = await begin(scopeOf(2))
@@ -198,7 +198,7 @@ describe('a sink of files', () => {
 })
 
 describe('CSV', () => {
-  it('gives back every text, and tells NULL from an empty text', async () => {
+  it('gives back every string, and tells NULL from an empty string', async () => {
     const model = z.object({
       'a "name"': z.string().nullable(),
       b: z.string(),

@@ -612,7 +612,7 @@ describeEachStore((fixture) => {
       expect(await store.steps.list(id)).toHaveLength(40)
     })
 
-    it('that sleeps in the middle of a step stores nothing of it when it wakes', async () => {
+    it('that sleeps in the middle of a step stores nothing for it when it wakes', async () => {
       const settings = testSettings(fixture.options, { piko: { lease: '2s' } })
       const child = new WorkerProcess({ mode: 'slow', settings }, 'engine/steps')
       await child.told('started')

@@ -72,7 +72,7 @@ describeEachStore((fixture) => {
     await app.runs.cancel({ jobId: 'sync' })
   })
 
-  it('refuses a key that is not a text, before anything is stored', async () => {
+  it('refuses a key that is not a string, before anything is stored', async () => {
     const job = defineJob({ id: 'sync', concurrency: { limit: 1, key: () => 7 as unknown as string } }, () => {})
     const [app] = (await nodes(1, job)) as [Piko]
     const error = await rejected(app.enqueue('sync'))

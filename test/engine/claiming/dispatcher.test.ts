@@ -451,7 +451,7 @@ describeEachStore((fixture) => {
     expect((await store.runs.find(id!))?.nodeId).toBe(seen[0])
   })
 
-  it('claims only some jobs if it was made for these', async () => {
+  it('claims only some jobs if it was created for these', async () => {
     const seen: string[] = []
     const { hands } = await startDispatcher(
       async (claim) => {

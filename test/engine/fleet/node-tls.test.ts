@@ -49,7 +49,7 @@ describeSqlite((store) => {
     return { worker, id, lines, end: () => gate.open() }
   }
 
-  it('nodes whose certificates are right reach each other over TLS', async () => {
+  it('nodes whose certificates are valid reach each other over TLS', async () => {
     certificates.sign('IP:127.0.0.1')
     const { worker, id, lines } = await pair()
     expect(await worker.waitFor(id)).toMatchObject({ state: 'cancelled' })

@@ -171,7 +171,7 @@ describeEachStore((fixture) => {
     expect(await app.items.replay(id)).toEqual({ items: 2 })
   })
 
-  it('goes on with a run whose items are replayed while it ends', async () => {
+  it('continues with a run whose items are replayed while it ends', async () => {
     const Row = z.object({ id: z.string() })
     const reopened = new Gate()
     let isFixed = false

@@ -83,7 +83,7 @@ describeEachStore((fixture) => {
   })
 
   describe('a node without its lease', () => {
-    it('aborts its handlers, writes nothing of them and continues under a new id', async () => {
+    it('aborts its handlers, writes nothing for them and continues under a new id', async () => {
       const reasons: unknown[] = []
       let isLost = false
       const app = await startApp(

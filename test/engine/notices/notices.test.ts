@@ -54,7 +54,7 @@ describeEachStore((fixture) => {
     })
   })
 
-  it('says nothing of a retry that will come, and one thing of a burst', async () => {
+  it('says nothing about a retry that will come, and one thing about a burst', async () => {
     const notices: Notice[] = []
     const sync = defineJob({ id: 'sync', retry: { limit: 1, base: '20ms' } }, () => {
       throw new Error('no')

@@ -81,7 +81,7 @@ describeEachStore((store) => {
     expect((await app.runs.list({ jobId: 'hello', limit: 3 })).filter((run) => run.id >= Number(id))).toHaveLength(1)
   })
 
-  it('goes on with a run whose requester has left', async () => {
+  it('continues with a run whose requester has left', async () => {
     const { app, url } = await serve(store)
     gate = new Gate()
     const gone = new AbortController()

@@ -55,7 +55,7 @@ async function serve(): Promise<Served> {
   return { port, reader, response: seen.promise, ended: ended.promise }
 }
 
-it('cuts off a reader that stops, after the stated time, and keeps nothing of it', async () => {
+it('cuts off a reader that stops, after the stated time, and keeps nothing for it', async () => {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc') as () => void
   const { port, response, reader, ended } = await serve()

@@ -172,7 +172,7 @@ describeEachStore((store) => {
   })
 })
 
-it('finds the planted faults of a server, its rights and its clock, and the remedies mend them', async () => {
+it('finds the planted faults of a server, its privileges and its clock, and the remedies mend them', async () => {
   const server = await startMysqlServer({
     ...{ binlog: true, maxPacket: '1M', redoLog: '8M' },
     args: ['--innodb-flush-log-at-trx-commit=2', '--sync-binlog=0', '--max-connections=30'],

@@ -182,7 +182,7 @@ describeEachStore((store) => {
     await expect(plain.query('SELECT ?', [value as unknown as SqlValue])).rejects.toThrow('SQL parameter 1 is')
   })
 
-  it('refuses several statements in one text', async () => {
+  it('refuses several statements in one string', async () => {
     const { sql: plain } = await store.open()
     await plain.exec('CREATE TABLE precious (id INTEGER)')
     await plain.query('SELECT 1; DROP TABLE precious').catch(() => {})

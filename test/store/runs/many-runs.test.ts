@@ -56,7 +56,7 @@ describeEachStore((store) => {
   })
 })
 
-describe('many texts', () => {
+describe('many strings', () => {
   it.each([0, 1, 2, 1_999, 2_000, 2_001, 5_000, 60_001])('are sorted in turns as at once: %i', async (count) => {
     const texts = Array.from({ length: count }, (_, index) => `${(index * 7_919) % 10_007} ä ${index % 3}`)
     expect(await sortInTurns(texts)).toEqual(texts.toSorted())

@@ -259,7 +259,7 @@ describeEachStore((store) => {
     expect(await rows()).toEqual([])
   })
 
-  it('refuses a value that is not a text and parameters that are not a list', async () => {
+  it('refuses a value that is not a string and parameters that are not a list', async () => {
     await expect(sql.exec(undefined as unknown as string)).rejects.toMatchObject({ code: 'USAGE' })
     await expect(sql.exec('SELECT 1', { a: 1 } as unknown as SqlValue[])).rejects.toMatchObject({ code: 'USAGE' })
     await expect(sql.exec('SELECT ?', [,] as unknown as SqlValue[])).rejects.toMatchObject({ code: 'USAGE' })
@@ -324,7 +324,7 @@ describeMysql((store) => {
 describe('the reader of SQL', () => {
   const problemOf = (text: string, dialect: 'mysql' | 'sqlite'): string | undefined => inspectSql(text, dialect).problem
 
-  it('follows each database when they read a text differently', () => {
+  it('follows each database when they read a string differently', () => {
     expect(problemOf(`SELECT 'a\\'; DELETE FROM t -- '`, 'mysql')).toBeUndefined()
     expect(problemOf(`SELECT 'a\\'; DELETE FROM t -- '`, 'sqlite')).toContain(MANY)
     expect(problemOf('SELECT 1 # ; DELETE', 'mysql')).toBeUndefined()
@@ -340,7 +340,7 @@ describe('the reader of SQL', () => {
       expect(problemOf(text, 'mysql')).toBeUndefined()
   })
 
-  it('reads a long text quickly', () => {
+  it('reads a long string quickly', () => {
     const { placeholders, problem } = inspectSql(
       `INSERT INTO t VALUES ${"(?, 'a\\\\', ?),\n".repeat(200_000)}(?, 1)`,
       'mysql',
