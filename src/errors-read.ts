@@ -31,7 +31,7 @@ export function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value)
 }
 
-/** Whether the value is one of some known values. */
+/** Whether the value is one of the given values. */
 export function isOneOf<T>(values: readonly T[], value: unknown): value is T {
   return values.some((one) => one === value)
 }

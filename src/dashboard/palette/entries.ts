@@ -37,7 +37,7 @@ const OWN_WORDS = new Set(
 const MAX_JOBS = 12
 const MAX_BACKFILLS = 20
 
-/** Loads the jobs that match a string. A string of the palette's own words only, such as `run`, may also be a part of an id. */
+/** Loads the jobs that match a string. A string that consists only of the palette's own words, such as `run`, may also be part of an id. */
 export async function findJobs(text: string, signal: AbortSignal): Promise<readonly JobSubject[]> {
   const words = wordsOf(text.replace(DATE, '')).filter((word) => !NUMBER.test(word))
   const own = words.filter((word) => !OWN_WORDS.has(word))
