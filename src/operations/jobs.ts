@@ -1,5 +1,6 @@
 import { changing } from '../engine/refused-changes.ts'
 import type { AnyJob, KnownJob } from '../job/job-types.ts'
+import { resourcesOf } from '../job/job-resources.ts'
 import type { JobActivity } from '../store/jobs/job-overview.ts'
 import type { JobRow } from '../store/jobs/job-row.ts'
 import type { JobFilter, JobPage } from '../store/jobs/job-store.ts'
@@ -10,8 +11,9 @@ import { jobIdOf } from './job-id.ts'
 import { Nodes } from './nodes.ts'
 import type { OverviewFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
+import { Resources } from './resources.ts'
 import { type JobDependencies, type RelatedJob, relatedJobs } from './views/job-dependencies.ts'
-import { declaredLimits, type JobLimits } from './views/job-limits.ts'
+import { declaredLimits, type JobLimits, poolUse } from './views/job-limits.ts'
 import { type JobView, jobView } from './views/job-view.ts'
 import { type Why, whyOf } from './why/why.ts'
 
@@ -40,9 +42,9 @@ async function withUpstreams({ dependencies }: Reach['store'], rows: readonly Jo
 
 /** `app.jobs`: the jobs in the database. A job is stored there when the first node starts with it. */
 export class Jobs {
-  readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>
+  readonly #reach: () => Pick<Reach, 'store' | 'registry' | 'configs' | 'resources'>
 
-  constructor(reach: () => Pick<Reach, 'store' | 'registry' | 'configs'>) {
+  constructor(reach: () => Pick<Reach, 'store' | 'registry' | 'configs' | 'resources'>) {
     this.#reach = reach
   }
 
@@ -163,10 +165,17 @@ export class Jobs {
   async limits<const J extends AnyJob>(asked: KnownJob<J>): Promise<JobLimits> {
     const jobId = jobIdOf('app.jobs.limits', asked)
     const { store, registry } = this.#reach()
-    const policy = registry.find(jobId)?.policy
+    const job = registry.find(jobId)
+    const policy = job?.policy
     if (!policy && !(await store.jobs.find(jobId))) throw unknownJob(jobId)
     const [running, queued] = [await store.runs.open(jobId, 'running'), await store.runs.open(jobId, 'queued')]
-    return { jobId, running: running.count, queued: queued.count, declared: policy && declaredLimits(policy) }
+    const rate = policy?.limits?.rate
+    const names = Object.entries((job && resourcesOf(job)) ?? {}).map(([key, one]) => one.name || key)
+    return {
+      ...{ jobId, running: running.count, queued: queued.count, declared: policy && declaredLimits(policy) },
+      rateUse: rate && (await store.waits.rateUse(jobId, rate)),
+      pools: names.length === 0 ? [] : poolUse(names, await new Resources(this.#reach).list()),
+    }
   }
 
   async #setPaused(jobId: string, isPaused: boolean): Promise<void> {

@@ -43,6 +43,17 @@ describe('piko schedule preview', () => {
       ['2026-03-07T07:30:00Z', '2026-03-07 02:30:00 -05:00', '2026-03-06T07:30:00Z'],
       ['2026-03-09T06:30:00Z', '2026-03-09 02:30:00 -04:00', '2026-03-07T07:30:00Z'],
     ])
+    // A whole schedule as JSON can have a calendar.
+    const whole = { kind: 'cron', cron: '0 6 * * *', timezone: 'Europe/Rome', exclude: { weekdays: ['sun'] } }
+    const from = ['--from', '2026-03-07T00:00:00Z', '--count', '2', '--json']
+    const calendar = await project.piko(['schedule', 'preview', '--schedule', JSON.stringify(whole), ...from])
+    expect((JSON.parse(calendar.stdout) as { ticks: { at: string }[] }).ticks.map(({ at }) => at)).toEqual([
+      '2026-03-07T05:00:00Z',
+      '2026-03-09T05:00:00Z',
+    ])
+    expect(errorOf(await project.piko(['schedule', 'preview', '--schedule', '[]', '--json'])).message).toContain(
+      'JSON object',
+    )
     expect(project.has('.piko')).toBe(false)
   })
 

@@ -99,6 +99,26 @@ it('a viewer sees each button and why it is off', async () => {
   await page.getByRole('option', { name: 'Mark windows stale (type a day too' }).waitFor()
 })
 
+it('a token that is limited to jobs is led to them, and the palette offers only theirs', async () => {
+  const { token } = await served.app.tokens.create({ name: 'the guest', role: 'viewer', jobs: ['other', 'sync_*'] })
+  const page = await watchedPage(browser, { expected: REFUSED })
+  await page.goto(served.url)
+  await page.getByLabel('Token').fill(token)
+  await page.keyboard.press('Enter')
+  const alert = page.getByRole('alert')
+  await alert.getByText('limited to the jobs other, sync_*').waitFor()
+  await alert.getByLabel('The id of a job like sync_*').waitFor()
+  expect(await alert.count()).toBe(1)
+  await expectAccessible(page)
+  await page.keyboard.press('Control+k')
+  await page.getByRole('combobox', { name: 'A page' }).fill('pause')
+  await page.getByRole('option', { name: 'Pause other (it needs the role operator' }).waitFor()
+  expect(await page.getByRole('option', { name: 'Pause hourly' }).count()).toBe(0)
+  await page.keyboard.press('Escape')
+  await alert.getByRole('link', { name: 'other' }).click()
+  await page.getByRole('heading', { level: 1, name: 'other' }).waitFor()
+})
+
 it('an operator changes a job, and the audit has the name and the reason', async () => {
   const page = await loggedIn('operator', '/jobs/hourly')
   await page.getByRole('button', { name: 'Pause…' }).click()

@@ -63,16 +63,17 @@ it('a schedule is the same after it was put into the editor and back', () => {
   })
   for (const wrong of ['', '10', '10 m', 'soon', '0s'])
     expect(scheduleOf({ ...every, every: wrong }, null, null)).toHaveProperty('problem')
-  expect(scheduleFlags(draftOf(schedules[1]))).toEqual([
-    '--cron',
-    '0 6 * * *',
-    '--cron',
-    '0 18 * * *',
-    '--timezone',
-    'UTC',
-    '--dst-gap',
-    'skip',
+  // A calendar has no option of its own.
+  const [, second, third] = schedules
+  expect(scheduleFlags(second ?? null, null)).toEqual(['--schedule', JSON.stringify(second)])
+  const plain = { kind: 'cron', cron: second?.cron, timezone: 'UTC', dst: { gap: 'skip' }, end: '2027-01-01T00:00:00Z' }
+  const times = ['--cron', '0 6 * * *', '--cron', '0 18 * * *', '--timezone', 'UTC']
+  expect(scheduleFlags(plain, null)).toEqual([...times, '--dst-gap', 'skip', '--end', '2027-01-01T00:00:00Z'])
+  expect(scheduleFlags({ kind: 'every', everyMs: 5_400_000, anchor: '1970-01-01T00:00:00.000Z' }, null)).toEqual([
+    ...['--every', '90m'],
   ])
+  expect(scheduleFlags(third ?? null, null)).toEqual(['--schedule', JSON.stringify(third)])
+  expect(scheduleFlags(null, null)).toEqual(['--none'])
 })
 
 const RUN = {
@@ -134,6 +135,8 @@ it('bars that overlap stand in lanes below each other, and a run that catches up
       finishedAt: at(to),
     },
   })
+  const waited = { ...run(4, 0, 4), beganAt: at(1) }
+  expect(rowsOf([waited], 'job', AT)[0]?.lanes[0]?.[0]?.begun).toBe(AT + 1_000)
   const [row] = rowsOf([run(3, 6, 9), run(2, 3, 5), run(1, 0, 4)], 'job', AT)
   expect(row?.lanes.map((lane) => lane.map((bar) => bar.run.id))).toEqual([[1, 3], [2]])
   expect(row?.lanes[0]?.[0]?.asked).toBe(AT)

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
 import { defineJob } from '../../src/job/define-job.ts'
+import { defineResource } from '../../src/resource/define-resource.ts'
 import { storeOn } from '../../src/store/store.ts'
 import { untilAborted } from '../../src/signals/until-aborted.ts'
-import { eventually, startApp } from '../support/app.ts'
+import { eventually, Gate, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { rejected } from '../support/thrown.ts'
 
@@ -61,12 +62,43 @@ describeEachStore((fixture) => {
     expect(await app.jobs.limits('endless')).toMatchObject({
       ...{ running: 1, queued: Math.min(many.length, 10_000) },
       declared: { concurrency: 3, timeoutMs: 300_000, attempts: 1 },
+      pools: [],
     })
     await app.runs.cancel(open.id)
     await eventually(async () => expect((await app.runs.show(open.id)).state).toBe('cancelled'))
     const wrong = await rejected(app.runs.timeline({ from: lastHour.to, to: lastHour.from }))
     expect(wrong).toMatchObject({ code: 'USAGE' })
     expect(wrong.message).toContain('ends after it begins')
+  })
+
+  it('the use of a rate and of a pool is told, and a run that waited for the pool began later', async () => {
+    await fixture.open()
+    await fixture.empty()
+    const gate = new Gate()
+    const desk = defineResource({
+      name: 'desk',
+      size: 1,
+      acquire: async function* () {
+        yield await Promise.resolve('desk')
+      },
+    })
+    const call = defineJob({ id: 'call', rate: '5/h', resources: { desk } }, () => gate.pass())
+    const app = await startApp(fixture.options, [call])
+    const ids = [await app.enqueue('call'), await app.enqueue('call')]
+    await eventually(async () =>
+      expect(await app.jobs.limits('call')).toMatchObject({
+        rateUse: { taken: 2, key: undefined },
+        pools: [{ name: 'desk', borrowed: 1, waiting: 1, size: 1 }],
+      }),
+    )
+    gate.open()
+    await eventually(async () => expect(await app.runs.list({ jobId: 'call', state: 'succeeded' })).toHaveLength(2))
+    const now = Date.now()
+    const { runs } = await app.runs.timeline({ from: new Date(now - HOUR_MS), to: new Date(now + HOUR_MS) })
+    expect(runs.map(({ id }) => id).toSorted()).toEqual(ids.toSorted())
+    const [second] = runs
+    expect(second?.beganAt?.getTime()).toBeGreaterThan(second?.startedAt?.getTime() ?? Infinity)
+    expect(second?.beganAt?.getTime()).toBeLessThanOrEqual(second?.finishedAt?.getTime() ?? 0)
   })
 
   it('the jobs around a job are shown with their newest windows, the nearest first', async () => {

@@ -84,6 +84,12 @@ const limits = z.object({
   running: count,
   queued: count,
   declared: declared.optional().meta({ description: 'Absent if the process that answers has no code for the job.' }),
+  rateUse: z.object({ taken: count, key: z.string().optional() }).optional().meta({
+    description: 'How many attempts count in the rate now; of a rate with a key, those of the key that has the most.',
+  }),
+  pools: z.array(z.object({ name: z.string(), borrowed: count, waiting: count, size: count.nullable() })).meta({
+    description: 'The resources that its runs borrow, with their use on all nodes together; `size` null: no limit.',
+  }),
 })
 const DECLARED = { overlap: 'allow', attempts: 1, misfireGraceMs: 60_000, priority: 0, concurrency: 4 }
 
@@ -255,7 +261,7 @@ export const JOBS = [
     answer: limits,
     example: {
       params: { jobId: 'sync_orders' },
-      answer: { jobId: 'sync_orders', running: 1, queued: 0, declared: DECLARED },
+      answer: { jobId: 'sync_orders', running: 1, queued: 0, declared: DECLARED, pools: [] },
     },
   }),
   route({

@@ -49,10 +49,16 @@ export const run = z.object({
 })
 
 /** The fields of a run from which the dashboard draws a bar of the timeline. */
-export const timelineRun = run.omit({
-  ...{ config: true, configVersion: true, input: true, output: true, error: true, progress: true, fence: true },
-  priority: true,
-})
+export const timelineRun = run
+  .omit({
+    ...{ config: true, configVersion: true, input: true, output: true, error: true, progress: true, fence: true },
+    priority: true,
+  })
+  .extend({
+    beganAt: instant.optional().meta({
+      description: 'When the handler of its last attempt began, if it waited on its node for a slot or for resources.',
+    }),
+  })
 
 const attempt = z.object({
   attempt: count,

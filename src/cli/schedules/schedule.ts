@@ -1,16 +1,18 @@
 import { visibleLine } from '../../visible.ts'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Piko } from '../../app/piko.ts'
 import { PikoError } from '../../errors.ts'
 import { durationMs } from '../../time/duration.ts'
 import { momentOf } from '../../time/local-dates.ts'
 import { type Preview, previewOf, type PreviewTick } from '../../time/preview.ts'
 import type { ScheduleSpec } from '../../time/schedule.ts'
+import { storedSchedule } from '../../time/stored-schedule.ts'
 import { cliJobs, cliJobsIfAny, jobsOption } from '../cli-jobs.ts'
 import { cliSettings, readOnly } from '../cli-settings.ts'
 import { examples, type GlobalOptions, globalOptions } from '../global-options.ts'
 import { addList } from '../list-command.ts'
 import type { ScheduleStatus } from '../../operations/schedules.ts'
+import { parseJson } from '../parse/parse-json.ts'
 import { parseMoment } from '../parse/parse-moment.ts'
 import { parseLimit } from '../parse/parse-limit.ts'
 import { instantText, printResult } from '../output/print-result.ts'
@@ -21,6 +23,9 @@ import { withApp, withAppOn } from '../with-app.ts'
 import type { JobRow } from '../../store/jobs/job-row.ts'
 import { remoteTarget } from '../remote/target.ts'
 
+/** The instant to which a fixed interval of a job without windows is aligned. */
+const EPOCH = new Date(0).toISOString()
+
 interface ScheduleOptions {
   readonly cron?: readonly string[]
   readonly every?: string
@@ -30,6 +35,7 @@ interface ScheduleOptions {
   readonly dstOverlap?: 'first' | 'second' | 'both'
   readonly start?: string
   readonly end?: string
+  readonly schedule?: ScheduleSpec
 }
 
 interface ListOptions {
@@ -129,6 +135,23 @@ function withScheduleOptions(command: Command, note: string): Command {
     )
     .option('--start <instant>', 'no ticks before this instant')
     .option('--end <instant>', 'no ticks after this instant')
+    .option(
+      '--schedule <json>',
+      'the whole schedule as JSON, as in the HTTP API; for what the other options do not have, such as a calendar',
+      parseSchedule,
+    )
+}
+
+/** @throws InvalidArgumentError @throws PikoError `SCHEDULE_INVALID` */
+function parseSchedule(text: string): ScheduleSpec {
+  const value = parseJson(text)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InvalidArgumentError(
+      'expected a JSON object, such as \'{"kind":"cron","cron":"0 6 * * *","timezone":"UTC"}\'',
+    )
+  // Checks it with the same errors as for a schedule in the database.
+  storedSchedule(text)
+  return value as ScheduleSpec
 }
 
 function addSet(schedule: Command): void {
@@ -145,13 +168,14 @@ function addSet(schedule: Command): void {
         "piko schedules set report --cron '0 6 * * 1-5' --timezone Europe/Rome",
         'piko schedules set report --every 10m',
         'piko schedules set report --none',
+        `piko schedules set report --schedule '{"kind":"cron","cron":"0 6 * * *","timezone":"UTC","exclude":{"weekdays":["sun"]}}'`,
       ]),
     )
     .action((jobId: string, { none, ...options }: ScheduleOptions & { none?: boolean }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const written = writtenSchedule(options, 'set')
         if ((written === undefined) === (none === undefined)) {
-          throw usage('no schedule given; write --cron, --every, --at or --none', 'set')
+          throw usage('no schedule given; write --cron, --every, --at, --schedule or --none', 'set')
         }
         await app.schedules.set(jobId, written ? anchored(written, await app.jobs.show(jobId)) : null)
         await printJob(app, jobId, json)
@@ -161,7 +185,7 @@ function addSet(schedule: Command): void {
 
 /** Aligns a fixed rate to the start of the first window, as for a schedule in code. */
 function anchored(schedule: ScheduleSpec, row: JobRow): ScheduleSpec {
-  if (schedule.kind !== 'every' || row.windows === null) return schedule
+  if (schedule.kind !== 'every' || row.windows === null || schedule.anchor !== EPOCH) return schedule
   const { start } = JSON.parse(row.windows) as { start: string }
   return { ...schedule, anchor: start }
 }
@@ -203,9 +227,13 @@ async function preview(jobId: string | undefined, options: PreviewOptions, globa
 
 /** Returns the schedule that the options describe, or undefined without such options. */
 function writtenSchedule(options: ScheduleOptions, command = 'preview'): ScheduleSpec | undefined {
-  const { cron, every, at, timezone, dstGap, dstOverlap, start, end } = options
+  const { cron, every, at, timezone, dstGap, dstOverlap, start, end, schedule } = options
   const kinds = [cron, every, at].filter((kind) => kind !== undefined).length
   const others = [timezone, dstGap, dstOverlap, start, end].some((option) => option !== undefined)
+  if (schedule !== undefined) {
+    if (kinds > 0 || others) throw usage('--schedule has the whole schedule: leave out the other options', command)
+    return schedule
+  }
   if (kinds === 0 && !others) return undefined
   if (kinds !== 1) throw usage('a schedule has exactly one of --cron, --every and --at', command)
   const bounds = { ...(start !== undefined && { start }), ...(end !== undefined && { end }) }
@@ -218,11 +246,10 @@ function writtenSchedule(options: ScheduleOptions, command = 'preview'): Schedul
     if (timezone ?? start ?? end) throw usage('--timezone, --start and --end have no effect with --at', command)
     return { kind: 'at', at }
   }
-  const anchor = new Date(0).toISOString()
   return {
     kind: 'every',
     everyMs: durationMs(every ?? '', '--every'),
-    anchor,
+    anchor: EPOCH,
     ...(timezone !== undefined && { timezone }),
     ...bounds,
   }

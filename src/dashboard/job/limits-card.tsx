@@ -11,25 +11,30 @@ export function LimitsCard({ jobId }: { readonly jobId: string }) {
   return (
     <Card title="Limits">
       <Shown of={loaded}>
-        {({ running, queued, declared }) => (
+        {({ running, queued, declared, rateUse, pools }) => (
           <>
             <p>
               <a href={`/runs?jobId=${part(jobId)}&state=running`}>{numberText(running)} running</a>
               {declared?.concurrency !== undefined && (
-                <>
-                  {' '}
-                  of {numberText(declared.concurrency)}{' '}
-                  <meter
-                    aria-label="Running runs of the limit"
-                    min={0}
-                    max={declared.concurrency}
-                    high={declared.concurrency * 0.9}
-                    value={Math.min(running, declared.concurrency)}
-                  />
-                </>
+                <Meter label="Running runs of the limit" value={running} max={declared.concurrency} />
               )}
               , <a href={`/runs?jobId=${part(jobId)}&state=queued`}>{numberText(queued)} queued</a>
             </p>
+            {declared?.rate && rateUse && (
+              <p>
+                {numberText(rateUse.taken)} {rateUse.taken === 1 ? 'attempt' : 'attempts'} in the last{' '}
+                {durationText(declared.rate.perMs)}
+                {rateUse.key !== undefined && ` with the key ${JSON.stringify(rateUse.key)}, the most of all keys,`}
+                <Meter label="Attempts of the rate" value={rateUse.taken} max={declared.rate.limit} />
+              </p>
+            )}
+            {pools.map(({ name, borrowed, waiting, size }) => (
+              <p key={name}>
+                {name}: {numberText(borrowed)} borrowed
+                {size !== null && <Meter label={`Slots of ${name}`} value={borrowed} max={size} />}
+                {waiting > 0 && <span class="bad">, {numberText(waiting)} waiting</span>}
+              </p>
+            ))}
             {declared ? (
               <dl class="facts">
                 {wordsOf(declared).map(([name, value]) => (
@@ -48,6 +53,15 @@ export function LimitsCard({ jobId }: { readonly jobId: string }) {
         )}
       </Shown>
     </Card>
+  )
+}
+
+function Meter({ label, value, max }: { readonly label: string; readonly value: number; readonly max: number }) {
+  return (
+    <>
+      {' '}
+      of {numberText(max)} <meter aria-label={label} min={0} max={max} high={max * 0.9} value={Math.min(value, max)} />
+    </>
   )
 }
 

@@ -79,23 +79,33 @@ export function scheduleOf(
   }
 }
 
-/** Returns the draft as options of `piko schedules set`. Pure. */
-export function scheduleFlags({ kind, cron, timezone, gap, overlap, every, at }: Draft): string[] {
-  switch (kind) {
-    case 'none':
-      return ['--none']
-    case 'at':
-      return ['--at', at]
-    case 'every':
-      return ['--every', every]
-    case 'cron':
-      return [
-        ...linesOf(cron).flatMap((one) => ['--cron', one]),
-        ...['--timezone', timezone],
-        ...(gap === '' ? [] : ['--dst-gap', gap]),
-        ...(overlap === '' ? [] : ['--dst-overlap', overlap]),
-      ]
-  }
+/** The properties that `piko schedules set` has options for. */
+const WITH_OPTION = new Set(['kind', 'cron', 'timezone', 'dst', 'everyMs', 'anchor', 'at', 'start', 'end'])
+
+/**
+ * Returns a schedule as options of `piko schedules set`: as JSON if it has something that they can't express, such as a calendar. Pure.
+ *
+ * @param windows the option `windows` of the job, to whose start the command aligns a fixed interval
+ */
+export function scheduleFlags(schedule: Readonly<Record<string, unknown>> | null, windows: unknown): string[] {
+  if (!schedule) return ['--none']
+  const { kind, cron, timezone, dst, everyMs, anchor, at, start, end } = schedule
+  const usual = (isRecord(windows) ? windows['start'] : undefined) ?? EPOCH
+  const isUsual = kind !== 'every' || (anchor === usual && typeof everyMs === 'number')
+  if (!isUsual || Object.keys(schedule).some((name) => !WITH_OPTION.has(name)))
+    return ['--schedule', JSON.stringify(schedule)]
+  const policy = isRecord(dst) ? dst : {}
+  const given: readonly (readonly [string, unknown])[] = [
+    ...(Array.isArray(cron) ? cron : [cron]).map((one: unknown) => ['--cron', one] as const),
+    ...([['--every', typeof everyMs === 'number' ? shortDuration(everyMs) : undefined]] as const),
+    ...([['--at', at]] as const),
+    ...([['--timezone', timezone]] as const),
+    ...([['--dst-gap', policy['gap']]] as const),
+    ...([['--dst-overlap', policy['overlap']]] as const),
+    ...([['--start', start]] as const),
+    ...([['--end', end]] as const),
+  ]
+  return given.flatMap(([flag, value]) => (typeof value === 'string' ? [flag, value] : []))
 }
 
 function linesOf(text: string): string[] {

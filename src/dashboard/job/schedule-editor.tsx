@@ -35,7 +35,7 @@ export function ScheduleEditor({ job, onEnd }: Props) {
     ask({
       title: `Override the schedule of ${job.id}`,
       request: { method: 'PUT', path: `/jobs/${part(job.id)}/schedule`, body: { schedule } },
-      cli: ['schedules', 'set', job.id, ...scheduleFlags(draft)],
+      cli: ['schedules', 'set', job.id, ...scheduleFlags(schedule, job.windows)],
       preview: async (signal) => (
         <>
           <p>{schedule === null ? 'No tick fires any more; the job runs only on request.' : `From now on: ${words}`}</p>

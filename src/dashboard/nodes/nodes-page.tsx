@@ -1,6 +1,6 @@
 import { ActionButton } from '../actions/action.tsx'
 import { drainNode, resumeNode } from '../actions/of-fleet.ts'
-import { get, type Item } from '../shared/api.ts'
+import { get, type Item, part } from '../shared/api.ts'
 import { numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
@@ -55,6 +55,7 @@ function NodeTable({
         'State',
         { title: 'Running', isNumber: true },
         { title: 'Slots', isNumber: true },
+        { title: 'Jobs known', isNumber: true },
         'Load',
         'Started',
         'Last heartbeat',
@@ -82,6 +83,9 @@ function NodeRow({ node, isLeader }: { readonly node: Item<'nodes.list'>; readon
       <td>{isLive ? isDraining ? '‖ draining' : '✓ live' : <span class="bad">✕ lease has ended</span>}</td>
       <td class="number">{numberText(node.running)}</td>
       <td class="number">{node.slots === undefined ? '—' : numberText(node.slots)}</td>
+      <td class="number">
+        <JobsKnown node={node} />
+      </td>
       <td>
         {node.load
           ? `${node.load.cpu.toFixed(1)} processors, ${numberText(Math.round(node.load.memory / 1_000_000))} MB`
@@ -105,5 +109,25 @@ function NodeRow({ node, isLeader }: { readonly node: Item<'nodes.list'>; readon
         </ActionButton>
       </td>
     </tr>
+  )
+}
+
+/** How many jobs the node's code has, and which. */
+function JobsKnown({ node: { jobs, jobIds = [] } }: { readonly node: Item<'nodes.list'> }) {
+  if (jobs === undefined) return <>—</>
+  return (
+    <details>
+      <summary>
+        {numberText(jobs)} <span class="sr">jobs</span>
+      </summary>
+      <ul class="plain">
+        {jobIds.map((id) => (
+          <li key={id}>
+            <a href={`/jobs/${part(id)}`}>{id}</a>
+          </li>
+        ))}
+        {jobs > jobIds.length && <li class="quiet">and {numberText(jobs - jobIds.length)} more</li>}
+      </ul>
+    </details>
   )
 }

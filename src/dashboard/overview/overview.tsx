@@ -1,4 +1,4 @@
-import { get, type Item, part } from '../shared/api.ts'
+import { get, type Item, limitedTo, part } from '../shared/api.ts'
 import { durationText, instantIn, numberText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
@@ -38,7 +38,7 @@ export function Overview() {
   )
   return (
     <Page title="Overview" aside={aside}>
-      <FleetStrip />
+      {!limitedTo.value && <FleetStrip />}
       <Card title="Jobs">
         <Shown of={loaded}>
           {({ items, next }) => (

@@ -1,5 +1,5 @@
 import { changeEntries, type Entry, type Found, type JobSubject, OFFERS } from '../actions/registry.ts'
-import { get, part } from '../shared/api.ts'
+import { get, limitedTo, part } from '../shared/api.ts'
 import { dayAfter } from '../shared/days.ts'
 import { isHeld } from '../shared/live.ts'
 import { go } from '../shared/router.ts'
@@ -35,10 +35,13 @@ const OWN_WORDS = new Set(
   ].map((word) => word.toLowerCase()),
 )
 const MAX_JOBS = 12
+const MAX_ALLOWED = 50
 const MAX_BACKFILLS = 20
 
 /** Loads the jobs that match a string. A string that consists only of the palette's own words, such as `run`, may also be part of an id. */
 export async function findJobs(text: string, signal: AbortSignal): Promise<readonly JobSubject[]> {
+  const limits = limitedTo.peek()
+  if (limits) return allowed(limits, signal)
   const words = wordsOf(text.replace(DATE, '')).filter((word) => !NUMBER.test(word))
   const own = words.filter((word) => !OWN_WORDS.has(word))
   const searches = own.length > 0 ? [longest(own)] : words.length > 0 ? [longest(words), ''] : ['']
@@ -48,10 +51,17 @@ export async function findJobs(text: string, signal: AbortSignal): Promise<reado
   return [...new Map(pages.flatMap(({ items }) => items.map((job) => [job.id, job] as const))).values()]
 }
 
+/** Loads the jobs that a limited token names. Others that it allows can't be listed. */
+async function allowed(globs: readonly string[], signal: AbortSignal): Promise<readonly JobSubject[]> {
+  const ids = globs.filter((glob) => !/[*?]/.test(glob)).slice(0, MAX_ALLOWED)
+  if (ids.length === 0) return []
+  return (await get<'jobs.list'>('/jobs', { jobIds: ids.join(','), limit: ids.length }, signal)).items
+}
+
 /** Loads everything but jobs that changes can be about. */
 export async function findFleet(signal: AbortSignal): Promise<Fleet> {
   // Such a token may not see these.
-  if (session.peek()?.jobs) return NO_FLEET
+  if (limitedTo.peek()) return NO_FLEET
   const open = { limit: MAX_BACKFILLS }
   const [running, paused, nodes, services, limits, sinks, tokens] = await Promise.all([
     get<'backfills.list'>('/backfills', { ...open, state: 'running' }, signal),

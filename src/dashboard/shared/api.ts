@@ -34,6 +34,9 @@ export class ApiError extends Error {
   }
 }
 
+/** The jobs to which the token of this page is limited, as globs; undefined: it is not limited. */
+export const limitedTo = signal<readonly string[] | undefined>(undefined)
+
 /** Whether the last response required a token. */
 export const isLocked = signal(false)
 

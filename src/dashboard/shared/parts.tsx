@@ -1,9 +1,10 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { ApiError } from './api.ts'
+import { ApiError, limitedTo, part } from './api.ts'
 import { distanceText, instantText } from './format.ts'
 import type { Loaded } from './load.ts'
 import { now } from './live.ts'
+import { go } from './router.ts'
 import { useZone } from './zones.tsx'
 
 const FORBIDDEN = 403
@@ -63,6 +64,7 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
     return (
       <div class="failure" role="alert">
         <p>You may not see this: {error.message}</p>
+        {limitedTo.value && <Allowed globs={limitedTo.value} />}
       </div>
     )
   }
@@ -76,6 +78,42 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
         {error instanceof ApiError && error.status === NOT_FOUND && <a href="/">Go to the overview</a>}
       </p>
     </div>
+  )
+}
+
+/** What a token that is limited to some jobs may see instead: the pages of these jobs. */
+function Allowed({ globs }: { readonly globs: readonly string[] }) {
+  const [typed, setTyped] = useState('')
+  const isExact = (glob: string): boolean => !/[*?]/.test(glob)
+  return (
+    <>
+      <p>You may see these jobs, their runs and windows:</p>
+      <ul>
+        {globs.filter(isExact).map((id) => (
+          <li key={id}>
+            <a href={`/jobs/${part(id)}`}>{id}</a> · <a href={`/runs?jobId=${part(id)}`}>runs</a> ·{' '}
+            <a href={`/timeline?jobId=${part(id)}`}>timeline</a> · <a href={`/why/${part(id)}`}>why?</a>
+          </li>
+        ))}
+        {!globs.every(isExact) && (
+          <li>
+            <form
+              class="row fields"
+              onSubmit={(event) => {
+                event.preventDefault()
+                if (typed !== '') go(`/jobs/${part(typed)}`)
+              }}
+            >
+              <label>
+                The id of a job like {globs.filter((glob) => !isExact(glob)).join(', ')}
+                <input required value={typed} onInput={({ currentTarget }) => setTyped(currentTarget.value.trim())} />
+              </label>
+              <button type="submit">Open</button>
+            </form>
+          </li>
+        )}
+      </ul>
+    </>
   )
 }
 

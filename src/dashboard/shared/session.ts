@@ -1,6 +1,6 @@
 import { computed, signal } from '@preact/signals'
 import { mayAct, type Role } from '../../access/actor.ts'
-import { isLocked, type Request, send } from './api.ts'
+import { isLocked, limitedTo, type Request, send } from './api.ts'
 import { listen, reloadSoon } from './live.ts'
 import { roleFor } from './roles.ts'
 
@@ -21,6 +21,7 @@ export const role = computed<Role>(() => session.value?.role ?? 'viewer')
 export async function readSession(): Promise<void> {
   try {
     session.value = (await send({ method: 'GET', path: '/session' })) as Session
+    limitedTo.value = session.value.jobs
   } catch {
     // The pages themselves show that a token is needed or that the server does not respond.
     session.value = undefined

@@ -105,7 +105,10 @@ function paintRow(
   to.restore()
 }
 
-/** Draws a bar: a thin line from the tick, a hatched part from the time when the run was due, and a filled part from the claim. */
+/**
+ * Draws a bar: a thin line from the tick, an open box from the time when the run was due, a low box from the claim, and a full box from the
+ * begin of the handler.
+ */
 function paintBar(
   to: CanvasRenderingContext2D,
   bar: Bar,
@@ -132,9 +135,11 @@ function paintBar(
   }
   if (bar.claimed !== undefined) {
     to.fillStyle = palette[bar.run.state] ?? palette['quiet'] ?? ''
-    const length = Math.max(2, x(bar.end) - x(bar.claimed))
-    to.fillRect(x(bar.claimed), y, length, BAR)
-    if (bar.run.state === 'failed') cross(to, x(bar.claimed) + Math.min(length, 8) / 2, middle, palette)
+    const begun = bar.begun ?? bar.claimed
+    if (x(begun) - x(bar.claimed) > 1) to.fillRect(x(bar.claimed), middle - 1.5, x(begun) - x(bar.claimed), 3)
+    const length = Math.max(2, x(bar.end) - x(begun))
+    to.fillRect(x(begun), y, length, BAR)
+    if (bar.run.state === 'failed') cross(to, x(begun) + Math.min(length, 8) / 2, middle, palette)
   }
   if (scene.chosen?.run.id === bar.run.id) {
     to.strokeStyle = palette['text'] ?? ''

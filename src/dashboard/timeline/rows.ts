@@ -15,6 +15,8 @@ export interface Bar {
   readonly due: number
   /** When a node claimed the run; undefined while the run is waiting. */
   readonly claimed: number | undefined
+  /** When the handler began; undefined if it began when the run was claimed, or has not ended yet. */
+  readonly begun: number | undefined
   readonly end: number
 }
 
@@ -34,11 +36,12 @@ export function barOf(run: TimelineRun, now: number): Bar {
   const created = Date.parse(run.createdAt)
   const due = Math.max(Date.parse(run.runAt), created)
   const claimed = run.startedAt === undefined ? undefined : Date.parse(run.startedAt)
+  const begun = run.beganAt === undefined ? undefined : Date.parse(run.beganAt)
   const ended = run.finishedAt === undefined ? undefined : Date.parse(run.finishedAt)
   const tick = run.tick === undefined ? created : Date.parse(run.tick)
   // The bar of a run that catches up begins when the run was created, because its tick may be years ago.
   const asked = Math.min(created - tick > CAUGHT_UP_MS ? created : tick, claimed ?? due)
-  return { run, asked, due: Math.min(due, claimed ?? due), claimed, end: ended ?? Math.max(now, claimed ?? due) }
+  return { run, asked, due: Math.min(due, claimed ?? due), claimed, begun, end: ended ?? Math.max(now, claimed ?? due) }
 }
 
 /** Groups bars in rows by name. Overlapping bars of a row are in lanes below each other. Pure. */

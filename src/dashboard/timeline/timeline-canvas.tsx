@@ -142,7 +142,7 @@ export function TimelineCanvas({ rows, from, to, now, onMove, onZoom }: Props) {
 }
 
 /** Describes a bar in a sentence. */
-export function describe({ run, asked, due, claimed, end }: Bar, zone: string | undefined): string {
+export function describe({ run, asked, due, claimed, begun, end }: Bar, zone: string | undefined): string {
   const parts = [
     `Run ${run.id} of ${run.jobId}: ${run.state}`,
     `${run.tick === undefined ? 'requested' : 'tick'} ${instantText(new Date(asked), zone)}`,
@@ -150,9 +150,12 @@ export function describe({ run, asked, due, claimed, end }: Bar, zone: string | 
     claimed === undefined
       ? `has waited for a node for ${durationText(Math.max(0, end - due))}`
       : `claimed ${claimed > due ? `${durationText(claimed - due)} after that` : 'immediately'}`,
+    ...(claimed === undefined || begun === undefined || begun <= claimed
+      ? []
+      : [`began ${durationText(begun - claimed)} after that`]),
     ...(claimed === undefined
       ? []
-      : [`${run.finishedAt === undefined ? 'running for' : 'took'} ${durationText(end - claimed)}`]),
+      : [`${run.finishedAt === undefined ? 'running for' : 'took'} ${durationText(end - (begun ?? claimed))}`]),
     ...(run.nodeId === undefined ? [] : [`on node ${run.nodeId}`]),
   ]
   return parts.join(' · ')

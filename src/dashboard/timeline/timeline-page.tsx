@@ -131,7 +131,8 @@ function Key() {
   return (
     <p class="quiet">
       <span aria-hidden="true">├─</span> tick until due · <span aria-hidden="true">▭</span> due until claimed ·{' '}
-      <span aria-hidden="true">█</span> claimed until ended · <span aria-hidden="true">✕</span> failed
+      <span aria-hidden="true">━</span> claimed until begun · <span aria-hidden="true">█</span> begun until ended ·{' '}
+      <span aria-hidden="true">✕</span> failed
     </p>
   )
 }

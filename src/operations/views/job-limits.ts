@@ -1,4 +1,5 @@
 import type { JobPolicy } from '../../job/spec.ts'
+import type { ResourceStatus } from '../../store/nodes/node-store.ts'
 
 /** The limits of a job's runs, and the current number of runs. */
 export interface JobLimits {
@@ -9,6 +10,36 @@ export interface JobLimits {
   readonly queued: number
   /** The limits in this process's code; undefined if it has no code for the job. */
   readonly declared: DeclaredLimits | undefined
+  /**
+   * How many attempts count in the job's rate now; of a rate with a key, those of the key that has the most. Undefined without a rate, or
+   * if this process has no code for the job.
+   */
+  readonly rateUse: { readonly taken: number; readonly key: string | undefined } | undefined
+  /** The resources that the job's runs borrow, with their use on all nodes together. */
+  readonly pools: readonly PoolUse[]
+}
+
+/** How much of a resource is in use, on all nodes together. */
+export interface PoolUse {
+  readonly name: string
+  readonly borrowed: number
+  /** How many runs wait for it. */
+  readonly waiting: number
+  /** The number of slots; null: no limit. */
+  readonly size: number | null
+}
+
+/** Adds up the figures of the named resources. Pure. */
+export function poolUse(names: readonly string[], resources: readonly ResourceStatus[]): PoolUse[] {
+  return names.flatMap((name) => {
+    const own = resources.filter((one) => one.name === name)
+    const sum = (of: (one: ResourceStatus) => number): number => own.reduce((total, one) => total + of(one), 0)
+    if (own.length === 0) return []
+    return {
+      ...{ name, borrowed: sum(({ borrowed }) => borrowed), waiting: sum(({ waiting }) => waiting) },
+      size: own.some(({ size }) => size === null) ? null : sum(({ size }) => size ?? 0),
+    }
+  })
 }
 
 export interface DeclaredLimits {

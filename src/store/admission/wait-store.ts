@@ -3,6 +3,7 @@ import type { AdmissionLimits, RateLimit } from '../../run/limits.ts'
 import type { Database } from '../connection/database.ts'
 import { RUNNING } from '../runs/run-states.ts'
 import type { Tables } from '../tables.ts'
+import { startsSince, storedStarts } from './rate-starts.ts'
 import { RateWindows } from './rate-windows.ts'
 
 /** A limit for runs at the same time, and the runs that use it. */
@@ -27,6 +28,8 @@ type Condition = (eb: ExpressionBuilder<Tables, 'piko_run'>) => ReturnType<typeo
 
 /** How many runs are named for each limit. */
 const NAMED = 5
+/** How many keys of a rate are read to find the one with the most attempts. */
+const MAX_KEYS = 1_000
 
 /** What a due run waits for. Reads only, and locks nothing. */
 export class WaitStore {
@@ -61,6 +64,29 @@ export class WaitStore {
       backfill: backfillId === undefined ? undefined : await used(parallel, () => sql`backfill_id = ${backfillId}`),
       rate: limits.rate && (await this.#rate(jobId, limits.rate, row?.rate_key ?? undefined)),
     }
+  }
+
+  /** Returns how many attempts of a job count in a rate now: of all its runs, or of the key that has the most. */
+  async rateUse(
+    jobId: string,
+    limit: NonNullable<AdmissionLimits['rate']>,
+  ): Promise<{ readonly taken: number; readonly key: string | undefined }> {
+    const { db, dialect } = this.#database
+    const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
+    const nowMs = dialect.date(now).getTime()
+    const rows = await db
+      .selectFrom('piko_rate')
+      .select(['rate_key', 'starts'])
+      .where('job_id', '=', jobId)
+      .limit(MAX_KEYS)
+      .execute()
+    let most = { taken: 0, key: undefined as string | undefined }
+    for (const { rate_key: key, starts } of rows) {
+      if (!limit.isKeyed && key !== '') continue
+      const taken = startsSince(storedStarts(starts), nowMs, limit).reduce((sum, [, count]) => sum + count, 0)
+      if (taken > most.taken) most = { taken, key: limit.isKeyed ? key : undefined }
+    }
+    return most
   }
 
   async #used(jobId: string, limit: number | undefined, condition?: Condition): Promise<UsedLimit | undefined> {

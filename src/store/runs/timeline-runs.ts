@@ -1,4 +1,5 @@
 import { type Selectable, sql } from 'kysely'
+import { marksOf } from '../../run/phases.ts'
 import type { Run } from '../../run/run.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
 import type { Window } from '../../time/window.ts'
@@ -19,7 +20,16 @@ export interface TimelineFilter {
 }
 
 /** A run without its config, input and output. */
-export type TimelineRun = Omit<Run, 'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'>
+export interface TimelineRun extends Omit<
+  Run,
+  'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'
+> {
+  /**
+   * When the handler of the last attempt began, if the attempt has ended and waited on its node for a slot or for resources. Otherwise it
+   * began when the run was claimed, or within a second.
+   */
+  readonly beganAt: Date | undefined
+}
 
 export interface RunTimeline {
   /** The runs, newest first. */
@@ -52,7 +62,7 @@ const COLUMNS = [
     'backfill_id',
   ] as const),
   ...(['attempt', 'claims', 'node_id', 'reason', 'created_at', 'started_at', 'finished_at'] as const),
-  ...(['cancel_requested_at', 'config_version', 'concurrency_key', 'rate_key'] as const),
+  ...(['cancel_requested_at', 'config_version', 'concurrency_key', 'rate_key', 'phases'] as const),
 ]
 type Row = Pick<Selectable<RunTable>, (typeof COLUMNS)[number]>
 
@@ -142,5 +152,11 @@ function shortOf(row: Row, { dialect }: Database): TimelineRun {
   const whole = runOf({ ...row, config: null, input: null, output: null, error: null }, dialect)
   const { config: _config, input: _input, output: _output, error: _error, ...rest } = whole
   const { configVersion: _version, fence: _fence, priority: _priority, ...run } = rest
-  return run
+  const marks = marksOf(row.phases, row.claims)
+  const waitedMs = marks?.ready ?? marks?.begun
+  const beganAt =
+    waitedMs === undefined || !run.startedAt || !run.finishedAt
+      ? undefined
+      : new Date(Math.min(run.startedAt.getTime() + waitedMs, run.finishedAt.getTime()))
+  return { ...run, beganAt }
 }
