@@ -115,6 +115,14 @@ describe('defineCrawl', () => {
     expect(text).toContain('userAgent contains characters')
   })
 
+  it('refuses a function as proxies, which looks like a class', () => {
+    const proxies = (async () => ['http://proxy.test']) as never
+    const spec = { id: 'a', seeds: [], steps: { page: () => {} }, proxies }
+    expect(messageOf(() => defineCrawl(spec))).toContain(
+      'proxies is a function; expected a class that extends Resource',
+    )
+  })
+
   it.each([
     [undefined, "a crawl's spec is undefined"],
     [{ id: 'a', seeds: [], steps: {} }, 'steps is {}'],

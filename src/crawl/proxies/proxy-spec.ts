@@ -1,6 +1,7 @@
 import { describe } from '../../errors.ts'
 import { propertyOf, safely } from '../../errors-read.ts'
 import { aFunction, listOf, type OptionCheck, type OptionChecks, readOptions, wholeNumber } from '../../options.ts'
+import { isService } from '../../resource/resource-graph.ts'
 import type { Resource, ServiceClass } from '../../resource/resource.ts'
 import type { Service } from '../../service/service.ts'
 import { aDuration } from '../../time/duration-check.ts'
@@ -96,10 +97,17 @@ export function borrowedPool(value: unknown): ProxyPool {
   return pool
 }
 
+const NO_CLASS =
+  'proxies is a function; expected a class that extends Resource or Service, or { provider: async (signal) => [ …URLs ] }'
+
+function isBorrowable(value: object): boolean {
+  return isService(value) || typeof propertyOf(propertyOf(value, 'prototype'), 'acquire') === 'function'
+}
+
 /** Returns all problems of the `proxies` option of a spec. The messages never contain a URL, because it may include a password. */
 export function proxyProblems(value: unknown): readonly string[] {
-  // A class is checked with the resources of the job.
-  if (typeof value === 'function') return []
+  // The options of a class are checked with the resources of the job.
+  if (typeof value === 'function') return isBorrowable(value) ? [] : [NO_CLASS]
   const { options, problems } = readOptions<ProxyPool>(value, CHECKS, "{ urls: ['http://proxy.example:8080'] }")
   const given = SOURCES.filter((name) => options[name] !== undefined)
   const isOne = given.length === 1 || problems.length > 0
