@@ -9,7 +9,9 @@ import { CellDetails } from './cell-details.tsx'
 import { CELL, paletteOf } from './cells.tsx'
 import { type By, shifted } from './columns.ts'
 import type { GridRow } from './order.ts'
-import { HEAD, inView, NAMES, paint, type Place, type Scene, Stamps } from './paint.ts'
+import { Chunks } from './chunks.ts'
+import { inView, paint } from './paint.ts'
+import { HEAD, NAMES, type Place, type Scene, Stamps } from './scene.ts'
 import { Tiles } from './tiles.ts'
 
 const MAX_HEIGHT = 620
@@ -146,20 +148,27 @@ function useDrawing(
 ): () => void {
   const latest = useRef(scene)
   latest.current = scene
-  const stamps = useRef<Stamps>(undefined)
+  const chunks = useRef<Chunks>(undefined)
+  const { rows, columns, by } = scene
+  useMemo(() => (chunks.current = undefined), [rows, columns, by])
+  const ids = useMemo(() => rows.map(({ jobId }) => jobId), [rows])
+  const edges = useMemo(() => {
+    const last = columns.at(-1)
+    return last ? [...columns, shifted(last, by, 1)] : []
+  }, [columns, by])
+  const lists = useRef({ ids, edges })
+  lists.current = { ids, edges }
   const frame = useRef(0)
   const settled = useRef<ReturnType<typeof setTimeout>>(undefined)
   const paintNow = (): void => {
     frame.current = 0
     if (!box.current || !canvas.current) return
-    stamps.current ??= new Stamps(paletteOf(box.current), devicePixelRatio)
+    if (chunks.current?.stamps.scale !== devicePixelRatio)
+      chunks.current = new Chunks(new Stamps(paletteOf(box.current), devicePixelRatio))
     const shown = latest.current
     const view = inView(box.current, shown)
-    const ids = shown.rows.map(({ jobId }) => jobId)
-    const last = shown.columns.at(-1)
-    const edges = last ? [...shown.columns, shifted(last, shown.by, 1)] : []
-    shown.tiles.show(ids, edges, view.rows, view.columns)
-    paint(canvas.current, box.current, shown, stamps.current)
+    shown.tiles.show(lists.current.ids, lists.current.edges, view.rows, view.columns)
+    paint(canvas.current, box.current, shown, chunks.current)
   }
   const draw = (): void => {
     frame.current ||= requestAnimationFrame(paintNow)
@@ -169,7 +178,7 @@ function useDrawing(
   useEffect(draw)
   const chosen = theme.value
   useEffect(() => {
-    stamps.current = undefined
+    chunks.current = undefined
     draw()
   }, [chosen])
   useEffect(() => {
@@ -177,7 +186,7 @@ function useDrawing(
     if (box.current) again.observe(box.current)
     const dark = matchMedia('(prefers-color-scheme: dark)')
     const recolour = (): void => {
-      stamps.current = undefined
+      chunks.current = undefined
       draw()
     }
     dark.addEventListener('change', recolour)

@@ -28,6 +28,8 @@ export class Tiles {
   readonly #load: LoadTile
   readonly #onChange: (error: Error | undefined) => void
   readonly #cells = new Map<string, Map<number, Counts>>()
+  /** How often the cells of a job were loaded, by the beginning of their tile. */
+  readonly #versions = new Map<string, Map<number, number>>()
   readonly #fresh = new Set<string>()
   /** The tiles that were loaded, even if they are out of date. */
   readonly #known = new Set<string>()
@@ -41,6 +43,11 @@ export class Tiles {
 
   counts(jobId: string, startMs: number): Counts | undefined {
     return this.#cells.get(jobId)?.get(startMs)
+  }
+
+  /** Returns a number that changes when cells of these jobs were loaded, in the tile that begins at this time. */
+  version(jobIds: readonly string[], tileMs: number): number {
+    return jobIds.reduce((sum, jobId) => sum + (this.#versions.get(jobId)?.get(tileMs) ?? 0), 0)
   }
 
   /** Whether the view has cells that were never loaded. */
@@ -117,6 +124,8 @@ export class Tiles {
       for (const start of cells.keys()) if (start >= first && start < end) cells.delete(start)
       for (const { start, counts } of found.get(jobId) ?? []) cells.set(Date.parse(start), counts)
       this.#cells.set(jobId, cells)
+      const versions = this.#versions.get(jobId) ?? new Map<number, number>()
+      this.#versions.set(jobId, versions.set(first, (versions.get(first) ?? 0) + 1))
     }
   }
 }
