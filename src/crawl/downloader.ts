@@ -46,7 +46,7 @@ export interface DownloadLimits {
   readonly headerBytes: number
   /** Whether requests and redirects may go to private, loopback and link-local addresses. */
   readonly private: boolean
-  /** The maximum time in which the server sends no byte, in milliseconds. */
+  /** The maximum time without a byte from the server, in milliseconds. */
   readonly idleMs: number
 }
 
@@ -96,7 +96,7 @@ export interface StreamDownloader {
   /**
    * Loads the messages of a request.
    *
-   * @param from how many messages of the item are already stored. The first message of this stream has the next number
+   * @param from how many messages of the item are already stored; the first message of this stream gets the next number
    * @throws CrawlError with the class of the failure
    */
   stream(request: ReadyRequest, scope: DownloadScope, from: number): AsyncIterable<StreamMessage>

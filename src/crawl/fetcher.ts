@@ -18,7 +18,7 @@ export interface FetchScope {
   readonly attempt: number
   /** How many earlier tries of the item failed, by class. An item that was `blocked` gets another session and another proxy. */
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>
-  /** What the item has borrowed from the class in the crawl's `proxies`; undefined if that is no class. */
+  /** What the item has borrowed from the class in the crawl's `proxies`; undefined if that is not a class. */
   readonly proxies?: unknown
 }
 
@@ -28,7 +28,7 @@ export interface Fetched {
   /** The name of the session that sent the request; undefined without a session. The page's links use the same session. */
   readonly session: string | undefined
   /**
-   * Returns the session and the proxy, and updates their scores. Must be called exactly once for each response, before the end of the item
+   * Releases the session and the proxy, and updates their scores. Must be called exactly once for each response, before the end of the item
    * is stored. Never throws.
    */
   release(outcome: 'done' | 'skipped' | FailureClass): Promise<void>
@@ -46,7 +46,7 @@ export interface Streamed {
  * is opened for the crawl's first page.
  */
 export interface Fetcher {
-  /** Loads the response of a request. @throws CrawlError after the session and the proxy have been returned */
+  /** Loads the response of a request. @throws CrawlError after the session and the proxy have been released */
   fetch(request: ReadyRequest, scope: FetchScope): Promise<Fetched>
   /** Loads the messages of a request. @throws CrawlError */
   stream(request: ReadyRequest, scope: FetchScope, from: number): Promise<Streamed>

@@ -20,7 +20,7 @@ export interface Reply {
   readonly untimed: () => void
 }
 
-/** The error of a request that its time limit has ended. */
+/** The error of a request that has exceeded its time limit. */
 export class TimeIsUp extends Error {}
 
 export interface ExchangeOptions {

@@ -5,9 +5,9 @@ export class TooLarge extends Error {}
 
 /**
  * Reads a body to its end. Fails as soon as it is larger than the limit. Listens to the events of the stream, because a loop over the
- * stream takes a third of the time of a short response.
+ * stream would take a third of the time of a short response.
  *
- * @returns bytes that share their memory with no others
+ * @returns bytes that share their memory with no other buffer
  * @throws TooLarge, any error of the stream
  */
 export function readAll(body: Readable, maxBytes: number): Promise<Buffer> {

@@ -21,7 +21,7 @@ export interface CacheSet {
 }
 
 export interface CacheIncrement {
-  /** How long a new value is fresh. An existing value keeps its time. Default: the `ttl` of the cache. */
+  /** How long a new value is fresh. An existing value keeps its expiry. Default: the `ttl` of the cache. */
   readonly ttl?: Duration
 }
 

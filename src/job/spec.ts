@@ -232,7 +232,7 @@ export interface JobPolicy {
   readonly retry: RetryPolicy
   readonly timeoutMs: number | undefined
   readonly misfireGraceMs: number
-  /** How many of the last ticks beyond the grace time still run. */
+  /** How many ticks beyond the grace time still run; the latest ones are chosen. */
   readonly misfireLimit: number
   readonly overlap: Overlap
   /** The limits of the job's runs; undefined if there are none. */

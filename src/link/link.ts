@@ -57,7 +57,7 @@ const DEFAULT_TIMEOUT_MS = 30_000
 const DEFAULT_LEVEL = 1
 const CLOSE_GRACE_MS = 5_000
 const OWN_EVENTS = 'link.'
-/** How many bytes of events may wait for an end that does not read. A single larger event may. */
+/** The maximum number of bytes of events that may wait for an end that does not read. A single event may be larger. */
 const MAX_EVENT_BYTES = 8_388_608
 
 // Long because users call this class, and its comments are their manual.

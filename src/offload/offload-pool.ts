@@ -88,7 +88,7 @@ export class OffloadPool {
   }
 
   /**
-   * Waits for the running calls, then ends the threads. A later call opens the pool again. While a call is waiting, the method may be
+   * Waits for the running calls, then ends the threads. A later call opens the pool again. While one close is waiting, `close` may be
    * called again with a signal that aborts earlier.
    *
    * @param signal aborting it ends the running calls immediately; they reject with its reason

@@ -97,7 +97,7 @@ function isCopied(value: object): boolean {
   return ArrayBuffer.isView(value) || value instanceof Date || value instanceof ArrayBuffer || value instanceof RegExp
 }
 
-/** Describes a value that can't be copied as a whole, such as a promise or a WeakMap. */
+/** Describes a value that can't be copied although all its parts can, such as a promise or a WeakMap. Undefined if it can be copied. */
 function opaque(value: object, path: string): Culprit | undefined {
   try {
     // A plain object has no other parts, and each of its parts can be copied.

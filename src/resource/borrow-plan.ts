@@ -11,7 +11,9 @@ export interface PlannedValue {
   readonly node: ResourceNode
   /** The values of `ctx.resources`, by name. */
   readonly needs: readonly (readonly [key: string, source: Source])[]
-  /** Whether the value may be kept after the attempt: it has the scope `run`, or such a value needs it and it is shared. */
+  /**
+   * Whether the value may be kept after the attempt: its scope is `run`, or it is a shared value that a value with the scope `run` needs.
+   */
   readonly isKept: boolean
 }
 

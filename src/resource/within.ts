@@ -15,7 +15,7 @@ export interface Limit {
  *
  * @param call receives a signal that aborts when the time is over
  * @param onLate receives a result that comes after that; a late error is dropped
- * @throws an error that names the time limit when it is over; the signal's reason if it aborts first; any error of `call`
+ * @throws an error that names the time limit if it is exceeded; the signal's reason if it aborts first; any error of `call`
  */
 export async function within<T>(
   { clock, ms, what, signal }: Limit,

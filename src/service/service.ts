@@ -326,8 +326,8 @@ export abstract class Service implements AsyncDisposable {
   // Methods for the tree.
 
   /**
-   * Adds a child that starts and stops with this service. If `onStart` adds a child, it is removed before the next start, which adds it or
-   * another one again. For a service that is already running, use {@link startChild}.
+   * Adds a child that starts and stops with this service. If `onStart` adds a child, the child is removed before the next start, which adds
+   * it again or adds another one. For a service that is already running, use {@link startChild}.
    *
    * @throws PikoError `SERVICE_INVALID` if the children have already started, or the child already has a parent
    */

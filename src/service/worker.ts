@@ -17,7 +17,7 @@ export interface WorkerOptions extends ServiceOptions {
   readonly logLevel?: ConsoleLevel
   /** Whether the default `log` writes one JSON object per line instead of text. Default false. */
   readonly logJson?: boolean
-  /** The time limit of a stop. Then the process ends anyway. Default `'30s'`. */
+  /** The time limit of a stop. After it, the process ends anyway. Default `'30s'`. */
   readonly stopDeadline?: Duration
   /** Observes starts, stops and crashes in the tree. Default: writes a log line for each. */
   readonly lifeLog?: ServiceObserver

@@ -51,8 +51,8 @@ interface Accepted {
 
 /**
  * One run's writer for one sink: checks rows, groups them by route (and by key, for several writers) and delivers full batches. Memory
- * holds at most one batch per writer in delivery. It also holds at most one batch per route that is being filled; with a key, one per route
- * and writer. Each batch is limited by rows and by bytes.
+ * holds at most one batch per writer that is being delivered. It also holds at most one batch per route that is being filled; with a key,
+ * one per route and writer. Each batch is limited by rows and by bytes.
  *
  * writing → `flush()` → over, or → `discard()` → discarded; an abort of the run's signal ends deliveries in any state.
  */

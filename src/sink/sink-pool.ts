@@ -135,7 +135,7 @@ export class SinkPool {
   }
 
   /**
-   * Clears the rows of a window that earlier generations wrote, in all sinks of a run whose items have ended.
+   * Clears the rows that earlier generations wrote to a window, in all sinks of a run whose items have ended.
    *
    * @param scope its fence is the generation whose rows stay
    * @throws PikoError `SINK_FAILED`

@@ -50,7 +50,7 @@ export interface SpillOptions {
 
 /** The options of every sink, whatever its target: how rows are batched, repeated and kept. */
 export interface SinkRules {
-  /** The maximum number of rows that a delivered batch has. Default 1,000. */
+  /** The maximum number of rows per delivered batch. Default 1,000. */
   readonly batchSize?: number
   /**
    * The approximate memory of a batch in bytes: it is delivered before it exceeds this. A single larger row fails its write. Default
@@ -59,7 +59,7 @@ export interface SinkRules {
   readonly batchBytes?: number
   /** The maximum time that a row waits in a batch that is not full. Default: until the run ends. */
   readonly linger?: Duration
-  /** How many deliveries of one run may happen at the same time, at most 64. Default 1. */
+  /** The maximum number of concurrent deliveries of one run, at most 64. Default 1. */
   readonly writers?: number
   /**
    * Returns the key of a row. With several writers, rows with the same key are delivered in order, one delivery after another. Default: in

@@ -10,7 +10,7 @@ export interface SinksServiceParts extends SinkPoolParts {
 }
 
 /**
- * The sinks of the process as a service. After a crash, new sinks serve new runs. Running runs keep the old sinks, which are closed at
+ * The sinks of the process as a service. After a crash, new sinks serve new runs. Runs in progress keep the old sinks, which are closed at
  * stop.
  */
 export class SinksService extends Service {
@@ -29,7 +29,7 @@ export class SinksService extends Service {
     return this.#pool.forRun(map, scope, hasOtherWriters)
   }
 
-  /** Clears the rows of a window that earlier generations wrote. See `SinkPool.clearOlder`. */
+  /** Clears the rows that earlier generations wrote to a window. See `SinkPool.clearOlder`. */
   clearOlder(map: SinkMap, scope: Omit<SinkScope, 'sql'>): Promise<void> {
     return this.#pool.clearOlder(map, scope)
   }

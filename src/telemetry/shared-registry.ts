@@ -13,7 +13,7 @@ export interface MetricRegistry {
  *
  * @param before called before each read
  * @returns a function that removes them
- * @throws PikoError `USAGE` that names the metrics which the other registry already has
+ * @throws PikoError `USAGE` that names the metrics that the other registry already has
  */
 export function shareMetrics(own: Registry, other: MetricRegistry, before: () => Promise<void>): () => void {
   const metrics = own.getMetricsAsArray()

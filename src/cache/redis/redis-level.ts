@@ -30,7 +30,7 @@ export class RedisLevel implements CacheLevel {
   #error: Error | undefined
   #isClosed = false
 
-  /** @param namespace separates installations that use the same server; an empty text if only one does */
+  /** @param namespace separates installations that use the same server; an empty string if only one does */
   constructor(source: Source, namespace: string) {
     this.#source = source
     this.#prefix = namespace === '' ? 'piko' : `piko-${namespace}`

@@ -34,7 +34,7 @@ export class BrowserPool {
   }
 
   /**
-   * Waits until another page may be open, then calls `work` with a browser.
+   * Waits until one more page may be opened, and then calls `work` with a browser.
    *
    * @param isPrivate whether the page may load from private addresses
    * @param work also receives a function that replaces the browser; it calls this function if the browser no longer responds

@@ -47,7 +47,7 @@ export class Answers {
     return this.#store
   }
 
-  /** Returns how a request uses the cache: as its own `cache` option says, otherwise as the crawl's does. */
+  /** Returns the cache mode of a request: that of its own `cache` option, otherwise the crawl's. */
   modeOf({ cache }: ReadyRequest): CacheSpec['mode'] {
     return cache?.mode ?? this.#spec.mode
   }

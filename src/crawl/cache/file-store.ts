@@ -6,7 +6,7 @@ import { decodeEntry, encodeEntry } from '../../http-client/cache-entry.ts'
 import type { ResponseStore } from '../../http-client/http-cache.ts'
 import { durationMs } from '../../time/duration.ts'
 
-/** The maximum number of files in the folder. While it is reached, no more responses are stored. */
+/** The maximum number of files in the folder. While the folder is full, no more responses are stored. */
 const MAX_FILES = 100_000
 const MAX_BYTES = 10_000_000_000
 

@@ -89,7 +89,7 @@ export interface CrawlContext<
   /**
    * Ends the page as skipped. None of its rows and requests are stored. Never returns.
    *
-   * @param reason skipped pages are counted by the part of this text before its first `:`
+   * @param reason the part before its first `:` is the name under which skipped pages are counted
    */
   readonly skip: (reason: string) => never
   /**

@@ -46,8 +46,8 @@ export type Seed<Step extends string = string> = CrawlRequest<Step> | string | U
 /** Decides which requests are considered the same. Of these, only one is loaded. */
 export interface DedupSpec {
   /**
-   * How long the same request is not loaded again: within one run (`'run'`), forever (`'job'`), or for a length of time (`within`). Default
-   * `'run'`.
+   * How long a repeated request is not loaded again: within one run (`'run'`), forever (`'job'`), or for a length of time (`within`).
+   * Default `'run'`.
    */
   readonly scope?: 'run' | 'job' | { readonly within: Duration }
   /** The query parameters that the comparison ignores, such as {@link TRACKING_PARAMETERS}; `*` matches any characters. Default: none. */
@@ -60,7 +60,7 @@ export interface CrawlLimits {
   readonly items?: number
   /** The maximum number of links from a seed to a page. Requests beyond this depth count as skipped. Default: no limit. */
   readonly depth?: number
-  /** How long after the first seeds were stored a page may still begin. Later pages are skipped. Default: no limit. */
+  /** The maximum time from the storing of the first seeds to the start of a page. Later pages are skipped. Default: no limit. */
   readonly time?: Duration
   /** The maximum size of a body after decompression: a number of bytes, or a string such as `'10MB'`. Default `'10MB'`. */
   readonly bytes?: number | `${number}${'KB' | 'MB' | 'GB'}`
@@ -79,7 +79,7 @@ export type CrawlMiddleware<Ctx = CrawlContext> = (
 export interface RowTarget {
   /** The name of the sink in the crawl's `sinks`. */
   readonly sink: string
-  /** The model, or the route, of the row. */
+  /** The model of the row, or the name of its route. */
   readonly model: unknown
 }
 
@@ -101,8 +101,8 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   /** The retries of pages by failure class, and the retries of the seeds. Defaults: see `docs/crawl.md`. */
   readonly retry?: CrawlRetry
   /**
-   * Returns true for a page that shows a block although its status is a success. Such a page fails with class `blocked`. Default: only the
-   * status decides.
+   * Returns true for a page that says that the crawl is blocked, although its status is a success. Such a page fails with class `blocked`.
+   * Default: only the status decides.
    */
   readonly isBlocked?: (page: Page) => boolean
   readonly use?: readonly CrawlMiddleware<Ctx>[]

@@ -169,7 +169,7 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
   } as AnyJobSpec
 }
 
-/** Adds the class of the proxies to the resources, so that each page borrows it. Wrong resources are returned unchanged. */
+/** Adds the proxies' class to the resources, so that each page borrows a value of it. Wrong resources are returned unchanged. */
 function withProxies(resources: unknown, proxies: unknown): unknown {
   if (resources !== undefined && (!isObject(resources) || isList(resources))) return resources
   return { ...resources, [PROXY_RESOURCE]: proxies }

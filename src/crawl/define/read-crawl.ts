@@ -91,7 +91,7 @@ export function dedupOf({ dedup }: Partial<CrawlOptions>): DedupScope {
 }
 
 export function hostsOf({ hosts }: Partial<CrawlOptions>): Readonly<Record<string, LaneSpec>> {
-  // A value that is not an object is not changed, so that the later check shows the user's own value.
+  // A value that is not an object is left as it is, so that the later check shows the user's own value.
   const limits = Object.entries({ ...DEFAULT_HOSTS, ...hosts }).map(([host, spec]): [string, LaneSpec] => [
     hostKey(host) ?? host,
     isObject(spec) && !isList(spec) ? { throttle: true, ...spec } : spec,
@@ -139,7 +139,7 @@ function stepPlan(name: string, step: Partial<StepSpec>, { follow }: Partial<Cra
   }
 }
 
-/** Generates the name for a downloader that a step has as an object. */
+/** Returns the name of a downloader that a step defines inline, instead of naming one of the crawl. */
 function stepDownloader(step: string): string {
   return `step:${step}`
 }

@@ -19,7 +19,7 @@ export interface FetchOptions extends FetchSpec {
   readonly crawl: string
   readonly downloaders?: CrawlDownloaders
   readonly limits?: Partial<DownloadLimits>
-  /** What the retry of a blocked page replaces. Default: the session and the proxy. */
+  /** What to replace before a blocked page is retried. Default: the session and the proxy. */
   readonly fresh?: ReadonlySet<Fresh>
 }
 
@@ -39,7 +39,7 @@ interface Held {
   readonly scope: DownloadScope
   readonly session: HeldSession | undefined
   /**
-   * Returns the session and the proxy, and counts the outcome of the request.
+   * Releases the session and the proxy, and counts the outcome of the request.
    *
    * @returns whether a failure is also evidence against the host, and not only against the proxy
    */

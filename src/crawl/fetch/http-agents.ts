@@ -69,7 +69,7 @@ function remembered(kept: Kept, key: string, open: () => Promise<Dispatcher>): P
   return opened
 }
 
-/** Closes an agent. Ignores errors, because an agent that failed to open or is already closed needs no close. */
+/** Closes an agent. Ignores errors, because an agent that failed to open or is already closed need not be closed. */
 async function closed(agent: Promise<Dispatcher>, close: (open: Dispatcher) => Promise<void>): Promise<void> {
   await agent.then(close).catch(() => {})
 }

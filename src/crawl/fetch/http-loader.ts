@@ -236,7 +236,7 @@ async function readBeginning(body: Readable, maxBytes: number): Promise<Buffer> 
   return Buffer.concat(pieces).subarray(0, maxBytes)
 }
 
-/** Bytes in a buffer of their own, because a step may transfer the buffer to a thread. */
+/** Returns the bytes in a buffer of their own, because a step may transfer the buffer to a thread. */
 function ownBytes(bytes: Buffer): Uint8Array {
   return bytes.byteLength === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes)
 }

@@ -63,7 +63,7 @@ interface Host {
 /** Chooses proxies by their recent results. All nodes share the scores; bans for a host belong to one process. */
 export class Proxies {
   #pool: ProxyPool = {}
-  /** The texts of the pool's lists, by which a changed list is recognised. */
+  /** The pool's list of proxies as JSON, to notice when the list changes. */
   #listed = ''
   /** The options of the value that was borrowed last. */
   #given: readonly unknown[] | undefined
@@ -79,7 +79,7 @@ export class Proxies {
     this.use(pool)
   }
 
-  /** Uses the proxies of this pool from now on. What is known of the proxies that both pools have is kept. */
+  /** Uses the proxies of this pool from now on. Keeps the results of proxies that are in both pools. */
   use(pool: ProxyPool): void {
     if (pool === this.#pool) return
     this.#pool = pool
@@ -92,7 +92,7 @@ export class Proxies {
   }
 
   /**
-   * Uses the proxies that a page has borrowed. They are read again only if one of their options is another value than before.
+   * Uses the proxies that a page has borrowed. They are read again only if one of their options has changed.
    *
    * @throws CrawlError of class `setup`
    */

@@ -5,14 +5,15 @@ import { FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
 /** A failure class, or `timeout` for a page that exceeded the time limit of its step. */
 export type RetriedClass = FailureClass | 'timeout'
 
-/** What the retry of a blocked page replaces. */
+/** What to replace before a blocked page is retried. */
 export type Fresh = 'session' | 'proxy'
 
 /** How a page is retried after it was blocked. */
 export interface BlockedRetrySpec extends ItemRetrySpec {
   /**
-   * What another try replaces. `'session'`: the session that was blocked is retired. Otherwise it counts one more failure, and another try
-   * uses it again. `'proxy'`: another try does not use a proxy that the host has blocked last, if there is another one. Default: both.
+   * What to replace before the next try. `'session'`: the blocked session is retired; without this, the block counts as one failure of the
+   * session, and the next try uses it again. `'proxy'`: the next try avoids all proxies whose last request this host has blocked, if there
+   * are others. Default: both.
    */
   readonly fresh?: readonly Fresh[]
 }
@@ -66,7 +67,7 @@ export function budgetsOf(retry: CrawlRetry): Record<RetriedClass, ItemRetrySpec
   >
 }
 
-/** Returns what the retry of a blocked page replaces. */
+/** Returns what to replace before a blocked page is retried. */
 export function freshOf({ blocked }: CrawlRetry): ReadonlySet<Fresh> {
   const given = typeof blocked === 'object' ? blocked.fresh : undefined
   return new Set(given ?? ['session', 'proxy'])

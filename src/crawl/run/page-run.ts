@@ -147,7 +147,7 @@ export class PageRun {
       this.#answer = kept.answer
       this.#borrowed ??= { session: kept.session, release: () => Promise.resolve() }
     } else {
-      // A middleware may load several pages. Each page's session and proxy are returned before the next page needs some.
+      // A middleware may load several pages. Each page's session and proxy are released before the next page needs some.
       await this.#borrowed?.release('done')
       this.#borrowed = undefined
       const fetched = await this.#fetcher.fetch(request, this.#scope())
@@ -186,7 +186,10 @@ export class PageRun {
     }
   }
 
-  /** Yields the messages. If their connection breaks, calls `handled` first: a new connection may not bring the same messages again. */
+  /**
+   * Yields the messages. If their connection breaks, waits for `handled` before throwing the error: a new connection may not bring the same
+   * messages again.
+   */
   async *#untilBroken(
     messages: AsyncIterable<StreamMessage>,
     handled: () => Promise<void>,
@@ -319,7 +322,7 @@ export class PageRun {
     return result
   }
 
-  /** Returns the session before the end of the item is stored, so that this end is stored together with the session's new cookies. */
+  /** Releases the session before the end of the item is stored, so that this end is stored together with the session's new cookies. */
   async #giveBack(): Promise<void> {
     const borrowed = this.#borrowed
     this.#borrowed = borrowed && { session: borrowed.session, release: () => Promise.resolve() }
@@ -359,7 +362,7 @@ function isPage(value: unknown): value is Page {
   return isObject(value) && typeof propertyOf(value, 'url') === 'string' && 'bytes' in value
 }
 
-/** After this many messages, or the number of milliseconds below, the position in a stream is stored. */
+/** The position in a stream is stored after this many messages, or after the number of milliseconds below. */
 const CHECKPOINT_MESSAGES = 500
 const CHECKPOINT_MS = 1_000
 
@@ -385,7 +388,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** The minimum wait of a page that has missed its start time before it gets another start time. */
+/** A page that has missed its start time waits at least this long before it gets another one. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

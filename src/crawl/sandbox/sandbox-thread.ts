@@ -19,7 +19,7 @@ export interface SandboxTask {
   /** The list of arguments, as JSON text. */
   readonly args: string
   readonly memoryBytes: number
-  /** When the evaluation must have ended, by `threadsClock`. */
+  /** The time by which the evaluation must end, on `threadsClock`. */
   readonly deadline: number
   /**
    * The evaluation may take at least this long, even if the deadline has already passed, because the start of a thread may take a long
@@ -28,7 +28,7 @@ export interface SandboxTask {
   readonly leastMs: number
   /** The time that `Date` shows to the source, in milliseconds since 1970; undefined: the source has no `Date`. */
   readonly nowMs: number | undefined
-  /** When the evaluation begins, the thread writes the real deadline here, by `threadsClock` too. */
+  /** When the evaluation begins, the thread writes the real deadline here, also on `threadsClock`. */
   readonly endsAt: Float64Array<SharedArrayBuffer>
 }
 

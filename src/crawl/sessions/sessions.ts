@@ -30,7 +30,7 @@ export interface SessionsOptions {
   readonly base: Pick<LoadScope, 'limits' | 'userAgent'>
   /** Returns the proxy with this name; without a name, chooses one for requests to a host. Undefined if the crawl has no proxies. */
   readonly proxyFor: (host: string, name: string | undefined, fleet: FetchFleet) => Promise<NamedProxy | undefined>
-  /** What the retry of a blocked page replaces. */
+  /** What to replace before a blocked page is retried. */
   readonly fresh: ReadonlySet<Fresh>
 }
 

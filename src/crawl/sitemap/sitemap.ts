@@ -28,7 +28,7 @@ export interface SitemapOptions {
   readonly private?: boolean
   /** The `user-agent` header of the requests. Default `piko`. */
   readonly userAgent?: string
-  /** The maximum time in which the server sends no byte. Default `'30s'`. */
+  /** The maximum time without a byte from the server. Default `'30s'`. */
   readonly timeout?: Duration
   /** Aborts the reading, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal

@@ -25,7 +25,7 @@ export function changeBackfill(id: number, change: BackfillChange): Action {
   }
 }
 
-/** Returns why a backfill in this state can't be changed so; undefined if it can. */
+/** Returns why a backfill in this state can't be changed in this way; undefined if it can. */
 export function offFor(change: BackfillChange, state: BackfillState): string | undefined {
   return ALLOWED[change].includes(state) ? undefined : `it is ${state}`
 }

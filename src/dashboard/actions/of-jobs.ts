@@ -29,7 +29,7 @@ export function resumeJob(jobId: string): Action {
   }
 }
 
-/** A run without input. */
+/** The action that starts a run without input. */
 export function startRun(jobId: string): Action {
   return {
     title: `Run ${jobId} now`,

@@ -9,7 +9,7 @@ export interface Range {
   readonly to: string
 }
 
-/** A backfill. @param only which windows: `missing`, `failed` or `all`. Default: missing */
+/** The action that creates a backfill. @param only which windows: `missing`, `failed` or `all`. Default: missing */
 export function createBackfill({ jobId, from, to }: Range, title: string, only?: string): Action {
   return {
     title,

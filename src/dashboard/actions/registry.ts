@@ -25,9 +25,9 @@ import { createBackfill, markStale, type Range, rerunWindows } from './of-window
 
 export type JobSubject = Pick<Item<'jobs.list'>, 'id' | 'state' | 'windows' | 'isOverridden'>
 
-/** What changes can be about. The palette finds them by what is typed. */
+/** The subjects of changes, by kind. The palette finds them in the typed text. */
 export interface Subjects {
-  /** A change of many runs, or of none. */
+  /** For changes that concern many runs, or none of the subjects below. */
   readonly none: undefined
   readonly job: JobSubject
   /** The windows of a typed day. */
@@ -75,7 +75,7 @@ function dialog(action: Action, off?: string): Entry {
   return { name: action.title, off: whyNot(action.request) ?? off, open: () => ask(action) }
 }
 
-/** An entry that opens a form of a page, for a change that needs more than its subject. */
+/** An entry that opens a form of a page, for a change that needs more input than its subject. */
 function form(name: string, target: string, edit: Editable | undefined, path = '/jobs'): Entry {
   return { name, off: whyNot({ path }), open: () => go(edit === undefined ? target : `${target}?edit=${edit}`) }
 }

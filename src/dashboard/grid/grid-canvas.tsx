@@ -64,7 +64,7 @@ export function GridCanvas({ rows, columns, by, selected, onSelect }: Props) {
   useEffect(() => {
     if (shownBy.current === by) return
     shownBy.current = by
-    // The columns are other times now, so nothing is selected. The row stays.
+    // The columns show other times now, so nothing is selected. The row is kept.
     setAnchor(undefined)
     setAt((before) => before && { row: before.row, column: Math.min(before.column, columns.length - 1) })
     onSelect(undefined)

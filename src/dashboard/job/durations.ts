@@ -9,7 +9,7 @@ const BINS = 24
 /** If the longest duration is more than this many times the shortest, the bins have equal ratios instead of equal widths. */
 const WIDE = 30
 
-/** Counts durations in bins of equal width, or of equal ratio if the durations differ much. Pure. */
+/** Counts durations in bins of equal width, or of equal ratio if the durations differ a lot. Pure. */
 export function histogram(durations: readonly number[]): Bin[] {
   const least = Math.min(...durations)
   const most = Math.max(...durations)

@@ -26,7 +26,7 @@ const PAGES: readonly (readonly [name: string, target: string])[] = [
 const ZONE_NAMES = { utc: 'UTC', job: "the job's zone", browser: 'my zone' } as const
 const DATE = /\b\d{4}-\d{2}-\d{2}\b/
 const NUMBER = /^\d{1,15}$/
-/** Words of the palette's own lines. They are not parts of a job's id, unless no other word is typed. */
+/** Words of the palette's own lines. They are not searched for in job ids, unless no other word is typed. */
 const OWN_WORDS = new Set(
   [
     ...Object.values(OFFERS).flatMap(({ name }) => name.split(/\W+/)),
@@ -58,9 +58,9 @@ async function allowed(globs: readonly string[], signal: AbortSignal): Promise<r
   return (await get<'jobs.list'>('/jobs', { jobIds: ids.join(','), limit: ids.length }, signal)).items
 }
 
-/** Loads everything but jobs that changes can be about. */
+/** Loads all possible subjects of changes, except the jobs. */
 export async function findFleet(signal: AbortSignal): Promise<Fleet> {
-  // Such a token may not see these.
+  // A limited token may not see these.
   if (limitedTo.peek()) return NO_FLEET
   const open = { limit: MAX_BACKFILLS }
   const [running, paused, nodes, services, limits, sinks, tokens] = await Promise.all([

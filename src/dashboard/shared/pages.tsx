@@ -44,7 +44,7 @@ interface PageButtonsProps {
   readonly next: Cursor
   /** The plural noun for the entries, such as `runs`. */
   readonly of: string
-  /** The words of the buttons. Default: those of a list that begins with the newest entry. */
+  /** The labels of the buttons. Default: those for a list that begins with the newest entry. */
   readonly words?: readonly [back: string, on: string]
 }
 
@@ -67,5 +67,5 @@ export function PageButtons({
   )
 }
 
-/** The words of the buttons of a list that is not ordered by time. */
+/** The labels of the buttons for a list that is not ordered by time. */
 export const BY_NAME = ['Previous', 'Next'] as const

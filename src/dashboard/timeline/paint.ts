@@ -107,7 +107,7 @@ function paintRow(
 
 /**
  * Draws a bar: a thin line from the tick, an open box from the time when the run was due, a low box from the claim, and a full box from the
- * begin of the handler.
+ * start of the handler.
  */
 function paintBar(
   to: CanvasRenderingContext2D,

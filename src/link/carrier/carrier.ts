@@ -47,8 +47,8 @@ export interface IncomingMessage {
    */
   read(): Promise<Buffer | undefined>
   /**
-   * Called when these bytes of {@link read} are no longer needed anywhere. Frees their memory immediately; the garbage collector would do
-   * so much later.
+   * Must be called when these bytes of {@link read} are no longer needed anywhere. Frees their memory immediately; the garbage collector
+   * would do so much later.
    */
   used(bytes: Buffer): void
   /** Drops the remaining bytes and asks the sender to stop. Has no effect if the message has ended. */

@@ -57,8 +57,8 @@ export interface ConnectionOptions {
  */
 const CONFIRM_EACH = 32_768
 /**
- * Each confirmation is a system call. So a confirmation waits for further bytes of the next turn of the event loop, until there are this
- * many. This is half of the minimum credit of a connection.
+ * Each confirmation is a system call. So a confirmation waits as long as each turn of the event loop brings further bytes, until there are
+ * this many. This is half of the minimum credit of a connection.
  */
 const CONFIRM_MOST = 262_144
 const LAST_ID = 2 ** 31 - 1

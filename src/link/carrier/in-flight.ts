@@ -34,7 +34,10 @@ export class InFlight {
   #measuredAtMs: number | undefined
   /** Set while the shortest transfer time is measured: the first measured byte, and the limit before the measurement. */
   #probe: { readonly from: number; readonly limit: number } | undefined
-  /** The last of the bytes that were in transit when the limit was decreased. Until they have arrived, it is not decreased again. */
+  /**
+   * The last of the bytes that were in transit when the limit was decreased. The limit is not decreased again until these bytes have
+   * arrived.
+   */
   #decreasedUntil = 0
 
   /** @param max the maximum limit, in bytes */

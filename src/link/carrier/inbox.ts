@@ -44,7 +44,7 @@ export class Inbox {
     if (this.#failure) return this.#freed(bytes.length)
     if (this.#parked) return this.#write(this.#parked, bytes)
     this.#unread += bytes.length
-    // The reader continues when all frames that arrived together were handled, and then reads them together.
+    // The reader continues when all frames that arrived together have been handled, and then reads them together.
     this.#wake()
     if (bytes.length < SMALL_PIECE) this.#gather(bytes)
     else {

@@ -33,7 +33,7 @@ export class Incoming implements IncomingMessage {
   end: ReplyEnd | undefined
   /** The number of bytes that the other end may still send. */
   credit: number
-  /** How many bytes have been read but their credit has not been returned yet. */
+  /** How many bytes have been read but not yet returned to the sender as credit. */
   owed = 0
   readonly #owner: IncomingOwner
   /** The whole body, if it came in one frame and has not been read yet. */

@@ -6,9 +6,9 @@ export interface HalfOpenConnection {
 }
 
 /**
- * The connections whose handshakes have not finished. If there are too many, a further one takes the place of another: the oldest one of the
- * address that has most of them. So connections that never finish their handshake keep no one else out, and a single machine that opens very
- * many of them loses its own.
+ * The connections whose handshakes have not finished. If there are too many, a further one takes the place of another: the oldest one of
+ * the address that has the most. So connections that never finish their handshake keep no one else out, and a single machine that opens
+ * very many of them loses its own.
  */
 export class HalfOpen<T extends HalfOpenConnection> {
   readonly #max: number
@@ -20,7 +20,7 @@ export class HalfOpen<T extends HalfOpenConnection> {
     this.#max = max
   }
 
-  /** Adds a connection. If there is no place, another one is closed for it. */
+  /** Adds a connection. If there is no room, closes another one. */
   add(connection: T): void {
     const source = sourceOf(connection)
     this.#counts.set(source, (this.#counts.get(source) ?? 0) + 1)

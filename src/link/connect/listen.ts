@@ -117,7 +117,7 @@ export class LinkServer extends Service {
   }
 
   /**
-   * Emits an event on all links. A link that reads too slowly does not get it: 8 MB of earlier events wait for it.
+   * Emits an event on all links. A link does not get the event if it reads so slowly that 8 MB of earlier events are waiting for it.
    *
    * @returns the number of links whose connection has accepted the event within a second
    * @throws PikoError `USAGE` if the name is wrong, the payload is a stream, or JSON can't represent it

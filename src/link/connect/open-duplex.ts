@@ -4,7 +4,7 @@ import type { Address } from './address.ts'
 import type { DialTls } from './dial-tls.ts'
 import { dialSocket } from './websocket.ts'
 
-/** Starts to connect. The stream accepts bytes immediately, and emits a failure as its error. */
+/** Starts to connect. The stream accepts bytes immediately. If the connection fails, the stream emits the error. */
 export async function openDuplex(address: Address, tls: DialTls): Promise<Duplex> {
   switch (address.kind) {
     case 'tcp':

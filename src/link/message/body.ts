@@ -196,8 +196,8 @@ export class Body {
   }
 
   /**
-   * Asks the sender to stop. Not for a request: that is answered first, although its body was not read, and a cancelled one gets no answer.
-   * Without credit, its sender waits.
+   * Asks the sender of a reply to stop. A request is not cancelled, because a cancelled request gets no answer: it is answered although its
+   * body was not read. Its sender meanwhile waits for credit.
    */
   #stop(code: number, reason: string): void {
     if (this.#message.head.kind !== 'request') this.#message.cancel(code, reason)

@@ -98,7 +98,7 @@ export async function streamReply(items: AsyncIterable<unknown>): Promise<Reply>
     type: isRaw ? 'raw' : 'lines',
     headers: undefined,
     body: isRaw ? buffersOf(rest) : linesOf(rest),
-    // A generator that was never asked for anything does not end its own source.
+    // A generator that has not started does not end its own source.
     drop: () => watchStray(iterator.return?.()),
   }
 }
@@ -110,7 +110,7 @@ export function dropResult(result: unknown): void {
   if (body instanceof Readable) withoutStrayErrors(body).destroy()
 }
 
-/** Prevents that a stream which fails before it is read ends the process. Its reader gets the error all the same. */
+/** Prevents a stream that fails before it is read from ending the process. Its reader still gets the error. */
 export function withoutStrayErrors<T>(result: T): T {
   const body = result instanceof Answer ? result.body : result
   if (body instanceof Readable) body.on('error', () => {})

@@ -81,7 +81,7 @@ export interface UploadOptions<Meta extends z.ZodType = z.ZodType, Out extends z
 
 export type RouteKind = 'call' | 'stream' | 'upload'
 
-/** One route of a group of routes. */
+/** A route of a group, with its checked options and its handler. */
 export interface RouteEntry {
   readonly kind: RouteKind
   readonly path: string

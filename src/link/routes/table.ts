@@ -26,7 +26,7 @@ const MAX_DEPTH = 32
 
 /**
  * Finds the route for a path. Also finds routes that were added later. Removed routes are not found. If a later change gives two routes the
- * same path, the routes before it stay in force until that is corrected.
+ * same path, the change has no effect until the conflict is fixed: the table keeps its previous routes.
  */
 export class RouteTable {
   readonly #roots: readonly Routes[]

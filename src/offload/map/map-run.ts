@@ -143,7 +143,8 @@ export class MapRun {
           items.map(() => failed),
           items.length,
         )
-      // The thread ended during the item that began last. The results of the earlier items were lost too, so these are called again.
+      // The thread ended during the item that began last. The results of the earlier items were lost too, so the function is called for
+      // them again.
       if (begun > 1) await this.#settle({ first, items: items.slice(0, begun - 1) })
       this.#plan.onResults(first + begun - 1, [failed], 1)
       if (begun < items.length) await this.#settle({ first: first + begun, items: items.slice(begun) })

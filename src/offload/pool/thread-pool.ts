@@ -27,9 +27,9 @@ const MAX_WAITING_PER_THREAD = 4
 /**
  * The threads of a pool, with a queue of calls.
  *
- * A call *waits*, *runs* (one per thread) and has *ended*. A waiting call costs only an entry in a set: its arguments are copied, or its
- * buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. While a thread is waiting for its
- * caller, such as for the reader of its stream, another one may run. After `close`, the pool accepts no further call.
+ * A call first *waits*, then *runs* (one per thread), and finally has *ended*. A waiting call costs only an entry in a set: its arguments
+ * are copied, or its buffers handed over, when a thread takes it. Threads start on demand and end after an idle time. While a thread is
+ * waiting for its caller, such as for the reader of its stream, another one may run. After `close`, the pool accepts no further call.
  */
 export class ThreadPool {
   readonly figures: PoolFigures

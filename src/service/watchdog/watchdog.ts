@@ -92,8 +92,8 @@ export class Watchdog extends Service {
   }
 
   #report({ blockedMs, starvedMs, samples }: BlockReport): void {
-    // A heartbeat may be late although nothing was blocked as long as the threshold. And the code is not at fault for the time in which the
-    // main thread had no processor.
+    // A heartbeat may be late although nothing was blocked for as long as the threshold. And the code is not at fault for the time in which
+    // the main thread had no processor.
     if (this.shouldStop || blockedMs - starvedMs < this.#thresholdMs) return
     const stack = mostSeen(samples).map(stackFrame)
     this.#onBlocked({ blockedMs, stack, culprit: stack.find(isOwnCode) })

@@ -3,7 +3,7 @@ import { PikoError } from '../../errors.ts'
 import { formatMs } from '../../time/duration.ts'
 
 /**
- * Waits for a call to a sink's method, up to the time limit. If the time is over, also aborts the signal of the call.
+ * Waits for a call to a sink's method, up to the time limit. If the call exceeds it, also aborts the call's signal.
  *
  * @throws PikoError `TIMEOUT`
  */

@@ -141,7 +141,7 @@ export class Spills {
     const target = `${this.#own}/${sinkFolder(sink)}`
     const names = await namesIn(source)
     if (!queue || names.length === 0) return
-    // State files are moved first, so that no segment is there without its state.
+    // State files are moved first, so that no segment arrives without its state.
     for (const name of names.toSorted((a, b) => Number(SEGMENT_NAME.test(a)) - Number(SEGMENT_NAME.test(b)))) {
       await rename(`${source}/${name}`, `${target}/${name}`)
     }

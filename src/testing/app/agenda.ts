@@ -10,11 +10,11 @@ export interface Agenda {
   readonly planAt: number
   /** When the first queued run is due. An instant in the past means that a limit may block the run. */
   readonly runAt: number
-  /** When the first queued run that is not due yet is due. */
+  /** When the first queued run that is not due yet will be due. */
   readonly nextRunAt: number
   /** When the next version of a config takes effect. */
   readonly configAt: number
-  /** When the first lease ends whose node is not part of this test. */
+  /** When the first lease of a node outside of this test ends. */
   readonly leaseAt: number
   readonly running: number
   /** How many runs are running on these nodes. */
