@@ -101,6 +101,11 @@ export class Services {
    */
   async restart(service: string, options: ServiceChoice = {}): Promise<ServiceRestart[]> {
     const { on } = optionsOf('services.restart', options)
+    if (typeof service !== 'string')
+      throw new PikoError(
+        'USAGE',
+        `the service is ${describe(service)}; expected its path or its name, such as "Prices"`,
+      )
     const places = await this.#places('services.restart', on)
     const known: string[] = []
     const results: ServiceRestart[] = []

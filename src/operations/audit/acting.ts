@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { hostname, userInfo } from 'node:os'
 import type { Actor } from '../../access/actor.ts'
-import { safely } from '../../errors-read.ts'
+import { describe, safely } from '../../errors-read.ts'
+import { PikoError } from '../../errors.ts'
 
 /** Who makes the current calls, and why. */
 export interface Acting {
@@ -13,6 +14,8 @@ const acting = new AsyncLocalStorage<Acting | undefined>()
 
 /** Makes an actor the author of all changes that `fn` requests. */
 export function withActor<T>(actor: Actor, reason: string | undefined, fn: () => T): T {
+  if (typeof fn !== 'function')
+    throw new PikoError('USAGE', `app.as got ${describe(fn)} as its second argument; expected a function`)
   return acting.run({ actor, reason }, fn)
 }
 

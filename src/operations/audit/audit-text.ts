@@ -19,8 +19,9 @@ const HIDDEN = '[redacted]'
  */
 export function auditText(value: unknown): string | undefined {
   if (value === undefined) return undefined
-  const text = safely(() => JSON.stringify(copyOf(value, 0, { left: MAX_VALUES })), '"[unreadable]"')
-  const safe = redactText(text.toWellFormed())
+  // JSON has no text for a symbol and a function.
+  const text = safely((): string | undefined => JSON.stringify(copyOf(value, 0, { left: MAX_VALUES })), undefined)
+  const safe = redactText((text ?? '"[unreadable]"').toWellFormed())
   if (safe.length * 3 <= MAX_AUDIT_BYTES || Buffer.byteLength(safe) <= MAX_AUDIT_BYTES) return safe
   return JSON.stringify({ beginning: safe.slice(0, MAX_CHARACTERS).toWellFormed() })
 }

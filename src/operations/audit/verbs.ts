@@ -106,7 +106,10 @@ const ofDeadRows: Change = {
 }
 
 const ofShared: Change = {
-  target: ([first]) => `shared value ${String(fieldOf(first, 'topic') ?? first)}`,
+  target: ([first]) => {
+    const topic = typeof first === 'string' ? first : fieldOf(first, 'topic')
+    return typeof topic === 'string' ? `shared value ${topic}` : undefined
+  },
   request: () => undefined,
   state: async ({ nouns }, [topic]) => pick((await nouns.shared.show(topic as string)) ?? null, SHARED),
 }

@@ -127,7 +127,9 @@ export class Items {
 
   async #pause(name: string, { scope }: LanePause, isPaused: boolean): Promise<{ readonly lanes: number }> {
     const { store } = this.#reach()
-    const lanes = await store.items.pauseLanes({ name: String(name), scope, isPaused })
+    if (typeof name !== 'string')
+      throw new PikoError('USAGE', `the lane is ${describe(name)}; expected its name, such as "api.acme.test"`)
+    const lanes = await store.items.pauseLanes({ name, scope, isPaused })
     if (lanes > 0) return { lanes }
     throw new PikoError('ITEM_UNKNOWN', `no lane is named ${describe(name)}; piko items lanes lists them`, {
       details: { lane: name },
