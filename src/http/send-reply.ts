@@ -6,7 +6,7 @@ import { describe, PikoError } from '../errors.ts'
 import { errorReply, type Reply, replyOf } from '../link/routes/replied.ts'
 import { endOf } from '../link/routes/respond.ts'
 import type { ServedRequest } from '../link/routes/served-request.ts'
-import type { FoundRoute } from '../link/routes/table.ts'
+import type { FoundRoute } from '../link/routes/matcher.ts'
 import type { BodyType } from '../link/wire/head.ts'
 
 const CONTENT_TYPES: Readonly<Record<BodyType, string>> = {

@@ -3,9 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { connect, createServer as createTcp, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TlsOptions } from 'node:tls'
-import { isMainThread } from 'node:worker_threads'
 import { aFunction, aTable, aText, flag, wholeNumber } from '../../options.ts'
-import { messageOf, propertyOf } from '../../errors-read.ts'
+import { messageOf, propertyOf, safely } from '../../errors-read.ts'
 import { PikoError } from '../../errors.ts'
 import { Service } from '../../service/service.ts'
 import { encodedEvent } from '../content.ts'
@@ -254,8 +253,8 @@ async function listenOn(server: Server, host: string, port: number): Promise<num
 /** Listens on a Unix socket that only the same user can open. Replaces the file of a process that no longer listens. */
 async function listenAt(server: Server, path: string): Promise<void> {
   if (await isAbandoned(path)) unlinkSync(path)
-  // The umask is set first, because the file must never have other permissions, not even for a moment.
-  const before = isMainThread ? process.umask(0o177) : undefined
+  // The umask is set first, because the file must never have other permissions, not even for a moment. A thread can't set it.
+  const before = safely(() => process.umask(0o177), undefined)
   const listening = opened(server, path, () => server.listen({ path }))
   if (before !== undefined) process.umask(before)
   await listening

@@ -8,7 +8,7 @@ import { Begun, errorReply, jsonBytes, type Reply, replyOf, streamReply } from '
 import type { RouteEntry } from './route-types.ts'
 import { onErrorOf, runChain } from './run-chain.ts'
 import type { ServedRequest } from './served-request.ts'
-import type { FoundRoute } from './table.ts'
+import type { FoundRoute } from './matcher.ts'
 
 const INTERNAL = 500
 

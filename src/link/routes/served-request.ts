@@ -1,5 +1,5 @@
 import type { RouteRequest } from './route-types.ts'
-import type { FoundRoute } from './table.ts'
+import type { FoundRoute } from './matcher.ts'
 
 export interface ServedRequestInit {
   readonly path: string

@@ -1,21 +1,8 @@
 import { describe, PikoError } from '../../errors.ts'
 import type { Routes } from './define-routes.ts'
+import { type FoundRoute, Matcher } from './matcher.ts'
 import type { RouteEntry } from './route-types.ts'
-import { ANY, newRouter, nothing, type Router, syntaxProblem } from './router.ts'
-
-/** A route, and the groups around it; the outermost is first. */
-export interface FoundRoute {
-  readonly entry: RouteEntry | undefined
-  readonly chain: readonly Routes[]
-  readonly route: string
-  readonly params: Readonly<Record<string, string>>
-}
-
-interface Stored {
-  readonly entry: RouteEntry
-  readonly chain: readonly Routes[]
-  readonly route: string
-}
+import { syntaxProblem } from './router.ts'
 
 interface Fallback {
   readonly prefix: string
@@ -53,12 +40,9 @@ export class RouteTable {
 
   /** Returns the route for a path. @param method the HTTP method; undefined for a link */
   find(path: string, method?: RouteEntry['method']): FoundRoute | undefined {
-    const { router, fallbacks } = this.#current()
-    const found = router.find(method ?? ANY, path)
-    if (found) {
-      const { entry, chain, route } = found.store as Stored
-      return { entry, chain, route, params: found.params as Record<string, string> }
-    }
+    const { matcher, fallbacks } = this.#current()
+    const found = matcher.find(path, method)
+    if (found) return found
     const fallback = fallbacks.find(({ prefix }) => prefix === '' || path === prefix || path.startsWith(`${prefix}/`))
     return fallback && { entry: undefined, chain: fallback.chain, route: path, params: {} }
   }
@@ -77,27 +61,31 @@ export class RouteTable {
 }
 
 interface Built {
-  readonly router: Router
+  readonly matcher: Matcher
   readonly fallbacks: readonly Fallback[]
 }
 
 function built(roots: readonly Routes[]): Built {
-  const router = newRouter()
+  const matcher = new Matcher()
   const fallbacks: Fallback[] = []
-  for (const root of roots) addAll(router, fallbacks, root, '', [])
-  return { router, fallbacks: fallbacks.toSorted((a, b) => b.prefix.length - a.prefix.length) }
+  for (const root of roots) addAll(matcher, fallbacks, root, '', [])
+  return { matcher, fallbacks: fallbacks.toSorted((a, b) => b.prefix.length - a.prefix.length) }
 }
 
-function addAll(router: Router, fallbacks: Fallback[], routes: Routes, before: string, outer: readonly Routes[]): void {
+function addAll(
+  matcher: Matcher,
+  fallbacks: Fallback[],
+  routes: Routes,
+  before: string,
+  outer: readonly Routes[],
+): void {
   const prefix = before + (routes.options.prefix ?? '').replace(/\/$/, '')
   const chain = [...outer, routes]
   if (chain.length > MAX_DEPTH) throw new PikoError('USAGE', `routes are nested more than ${MAX_DEPTH} deep`)
   for (const entry of routes.entries) {
     const route = prefix + entry.path || '/'
-    const store: Stored = { entry, chain, route }
     try {
-      router.on(ANY, route, nothing, store)
-      router.on(entry.method, route, nothing, store)
+      matcher.add({ entry, chain, route })
     } catch (cause) {
       const problem = syntaxProblem(route)
       const message =
@@ -108,5 +96,5 @@ function addAll(router: Router, fallbacks: Fallback[], routes: Routes, before: s
     }
   }
   if (routes.options.fallback) fallbacks.push({ prefix, chain })
-  for (const nested of routes.mounted) addAll(router, fallbacks, nested, prefix, chain)
+  for (const nested of routes.mounted) addAll(matcher, fallbacks, nested, prefix, chain)
 }
