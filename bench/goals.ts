@@ -22,6 +22,9 @@ const isPeer = ({ system }: Line): boolean => system !== 'bare loop' && system !
 const isWithoutHistory = ({ system, variant }: Line): boolean => system === 'piko' && variant === 'without history'
 const isCrawlee = ({ system }: Line): boolean => system === 'crawlee'
 const isPiscina = ({ system }: Line): boolean => system === 'piscina'
+const isHttp2 = ({ system }: Line): boolean => system === 'node:http2'
+const isGrpc = ({ system }: Line): boolean => system === 'gRPC-js'
+const isSocket = ({ system }: Line): boolean => system === 'socket with SHA-256'
 
 const RUNS = '20,000 runs'
 
@@ -102,6 +105,29 @@ const GOALS: readonly (Wanted & Bound)[] = [
     ...{ bench: 'offload', scene: '2 threads', measure: 'tasks' },
     ...{ goal: "calls/s: 95 % of piscina's", atLeast: 95, ofBest: isPiscina },
   },
+  ...[
+    { measure: 'small calls', goal: 'calls/s: 3 times node:http2', atLeast: 300, ofBest: isHttp2 },
+    { measure: 'small calls', goal: 'calls/s: ahead of gRPC-js', atLeast: 100, ofBest: isGrpc },
+    { measure: 'bulk', goal: 'bulk: ahead of node:http2', atLeast: 100, ofBest: isHttp2 },
+    { measure: 'bulk', goal: 'bulk: 60 % of a socket with SHA-256', atLeast: 60, ofBest: isSocket },
+    ...[
+      { measure: 'urgent call, p99', goal: 'urgent call behind bulk, p99: 60 ms', atMost: 60 },
+      { measure: 'bulk of level 2 with level 0 saturated', goal: 'level 2 gets 5 % of the bytes', atLeast: 5 },
+    ].map((wanted) => ({ ...wanted, variant: '20 MB/s line' })),
+    ...[
+      { measure: 'sender grows beside a reader that stops', goal: 'a reader that stops: 2 MB', atMost: 2 },
+      {
+        measure: 'until an aborted upload left no file',
+        goal: 'a cancelled upload leaves no file: 100 ms',
+        atMost: 100,
+      },
+      { measure: 'idle connection', goal: 'an idle connection: 0.1 % of a core', atMost: 0.1 },
+    ].map((wanted) => ({ ...wanted, variant: 'a reader that stops, idle' })),
+    {
+      ...{ measure: 'peak RSS of 1 GB into a file', variant: '1 GB into a file' },
+      ...{ goal: '1 GB into a file: 80 MB', atMost: 80 },
+    },
+  ].map((wanted) => ({ bench: 'link', scene: 'TCP on loopback', ...wanted })),
   ...['sqlite', 'mysql'].flatMap((store) => {
     const at = { bench: 'backfill', scene: `${store}, 1,051,200 windows` }
     return [

@@ -14,6 +14,7 @@ import { RouteTable } from '../routes/table.ts'
 import { isLoopback } from '../../access/loopback.ts'
 import { addressText } from './address.ts'
 import { Arrivals } from './arrivals.ts'
+import { awaitPreface } from './first-bytes.ts'
 import { HalfOpen, type HalfOpenConnection } from './half-open.ts'
 import { linkOver } from './link-of.ts'
 import { acceptSockets } from './websocket.ts'
@@ -173,15 +174,31 @@ export class LinkServer extends Service {
 
   #accept(duplex: Duplex, socket: Socket): void {
     this.#arrivals?.ready(socket)
-    const max = this.#options.maxConnections ?? DEFAULT_CONNECTIONS
-    if (this.#links.size >= max || this.shouldStop) {
+    if (!this.#hasRoom) {
       duplex.on('error', () => {})
       duplex.destroy()
       return this.#refuse()
     }
+    const arrival: HalfOpenConnection = {
+      address: socket.remoteAddress,
+      close: awaitPreface(duplex, limitsOf(this.#options).handshakeMs, (isPreface) => {
+        this.#halfOpen.delete(arrival)
+        if (isPreface && this.#hasRoom) return this.#begin(duplex, arrival.address)
+        duplex.destroy()
+        this.#refuse()
+      }),
+    }
+    this.#halfOpen.add(arrival)
+  }
+
+  get #hasRoom(): boolean {
+    return this.#links.size < (this.#options.maxConnections ?? DEFAULT_CONNECTIONS) && !this.shouldStop
+  }
+
+  #begin(duplex: Duplex, address: string | undefined): void {
     const ownsChunks = this.#options.websocket !== true
     const link = linkOver(duplex, { ...this.#options, role: 'listen' }, { table: this.#table, ownsChunks })
-    const handshake = { address: socket.remoteAddress, close: () => link.destroy() }
+    const handshake = { address, close: () => link.destroy() }
     void this.#follow(link, handshake)
     this.#halfOpen.add(handshake)
   }
