@@ -1,4 +1,7 @@
-/** The roles, from the fewest rights to the most. Each role may do everything that the roles before it may do. */
+/**
+ * The roles, from the one with the fewest permissions to the one with the most. Each role may do everything that the roles before it may
+ * do.
+ */
 export const ROLES = ['viewer', 'operator', 'admin'] as const
 export type Role = (typeof ROLES)[number]
 

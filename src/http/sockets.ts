@@ -150,7 +150,7 @@ export class Sockets {
     if (socket.bufferedAmount + data.length > (this.#options.maxBuffered ?? MEGABYTE)) {
       this.#clients.delete(socket)
       socket.close(TOO_SLOW, 'reads too slowly')
-      // The connection is cut immediately, because a client that does not read would not answer the close message either.
+      // The connection is closed immediately, because a client that does not read would not answer the close message either.
       socket.terminate()
       return false
     }

@@ -12,7 +12,7 @@ export interface BreakerState {
   readonly failures: number
   /** The last outcomes as bits; the newest is the lowest bit, and 1 is a failure. The highest 1 only marks how many outcomes there are. */
   readonly recent: number
-  /** How often the breaker has opened since the lane last had no failures. */
+  /** How many times the breaker has opened since the lane last had no failures. */
   readonly opens: number
   /** When the breaker lets one item begin, as a test. Undefined: the breaker is closed. */
   readonly openUntil: number | undefined

@@ -16,7 +16,7 @@ export interface WindowFigures {
   readonly ageSeconds: number
   /** The time from the watermark to the end of the last window that is already due. */
   readonly lagSeconds: number
-  /** How long the data of the oldest window without data is overdue; 0: no data is missing. */
+  /** How long the oldest window without data has been overdue; 0: no data is missing. */
   readonly overdueSeconds: number
   /** The start of the oldest window without data, as a Unix time. Undefined: no data is missing. */
   readonly oldestMissing: number | undefined

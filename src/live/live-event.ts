@@ -14,7 +14,7 @@ export interface RunChange {
   readonly jobId: string
   readonly state: RunState
   readonly attempt: number
-  /** The node that executes the run, or has executed it last. */
+  /** The node that executes the run, or executed it last. */
   readonly nodeId?: string
   /** When a queued run is due. Missing if it is due immediately. */
   readonly runAt?: string
@@ -118,7 +118,7 @@ export type LiveSignal =
    * yet that there are readers.
    */
   | { readonly kind: 'open'; readonly id: number; readonly isComplete: boolean }
-  /** From here on, every process stores its events. */
+  /** From now on, every process stores its events. */
   | { readonly kind: 'complete'; readonly id: number }
-  /** Events after `after` are missing. Read the state again that you derived from events. */
+  /** Events after `after` are missing. Read again the state that you derived from events. */
   | { readonly kind: 'span_exceeded'; readonly id: number; readonly after: number }

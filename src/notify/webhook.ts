@@ -39,7 +39,7 @@ const CHECKS = {
 }
 
 /**
- * Posts notices as JSON, in the form of the specification Standard Webhooks: the headers `webhook-id`, `webhook-timestamp` and, with a
+ * Posts notices as JSON, in the form of the Standard Webhooks specification: the headers `webhook-id`, `webhook-timestamp` and, with a
  * secret, `webhook-signature`. The id is the same if a notice is delivered again.
  *
  * @throws PikoError `USAGE` naming every wrong option

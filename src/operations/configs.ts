@@ -27,7 +27,7 @@ export interface SavedConfig extends ConfigVersion {
   readonly warnings: readonly string[]
 }
 
-/** A config as a run that begins now gets it. */
+/** The config that a run gets if it begins now. */
 export interface CurrentConfig {
   /** The config with the defaults of the job's schema. */
   readonly config: unknown
@@ -149,8 +149,8 @@ export class Configs {
   }
 
   /**
-   * Yields the current config of a job, then each other one when it takes effect, as `watch` of a shared value does: a slow reader skips
-   * versions. Leaves out a version that the job's schema refuses.
+   * Yields the current config of a job, then each new one when it takes effect. A slow reader skips versions, as with `watch` of a shared
+   * value. Leaves out a version that the job's schema refuses.
    *
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
    * @example

@@ -18,7 +18,7 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly ownSettingsVersion: number | undefined
   /** Whether the node is being drained, so that it begins no further runs. */
   readonly isDraining: boolean
-  /** How many runs the node has claimed that have not ended. */
+  /** The number of runs that the node has claimed and that have not ended yet. */
   readonly running: number
   /** The version of Piko. This fact and those below are undefined if the node has an older version. */
   readonly version: string | undefined

@@ -11,8 +11,8 @@ import type { DeadRowFilter } from '../store/sinks/dead-row-store.ts'
 /** Which jobs `app.jobs.overview` shows. */
 export interface OverviewFilter extends JobFilter {
   /**
-   * `'attention'`: first late jobs, the longest late one before all others; then jobs with failures in the last 24 hours; then the others
-   * by id. Default `'id'`.
+   * `'attention'`: late jobs first, the one that has been late longest at the top; then jobs with failures in the last 24 hours; then the
+   * others by id. Default `'id'`.
    */
   readonly order?: 'id' | 'attention'
   /** The maximum number of last runs of each job to show. Default 20. */

@@ -30,7 +30,9 @@ export interface FleetService extends Omit<ListedService, 'id'> {
 export interface ServiceRestart extends Omit<RestartedService, 'restarts'> {
   readonly nodeId: string | undefined
   readonly host: string
-  /** How often the service was restarted. Undefined if the node could not be asked: then `state` is `unknown`, and `problem` says why. */
+  /**
+   * How many times the service was restarted. Undefined if the node could not be asked: then `state` is `unknown`, and `problem` says why.
+   */
   readonly restarts?: number
 }
 

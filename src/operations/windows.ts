@@ -110,7 +110,7 @@ export class Windows {
   }
 
   /**
-   * Returns the counts by state, the bounds and the watermark of a job's ledger. If the ledger has more than some ten thousand windows,
+   * Returns the counts by state, the bounds and the watermark of a job's ledger. If the ledger has more than about ten thousand windows,
    * `newest` makes this fast: only this many of the newest windows are counted and searched for missing ones. The watermark still includes
    * all windows that have not succeeded, but no gaps before `countedFrom`.
    */

@@ -21,7 +21,7 @@ export interface FleetTakeOptions {
 export interface FleetLimiter {
   /**
    * Takes `count` units of the rate together, as soon as the rate allows it. Callers in this process are served in the order of their
-   * calls. Begin the limited call immediately afterwards; if you wait, the target receives it later than this limit has counted it.
+   * calls. Begin the limited call immediately afterwards; if you wait, the target receives the call later than this limit assumes.
    *
    * @param count default 1
    * @throws the signal's reason if it aborts first: nothing is taken

@@ -34,7 +34,7 @@ export const UNMARKED_WAIT_MS = 1_000
 
 /**
  * Returns the stored form of the marks of an attempt. It has at most 100 characters.
- * @param claims how often the run was claimed until then
+ * @param claims how many times the run had been claimed by then
  */
 export function marksText(claims: number, marks: Marks): string {
   const parts = ORDER.flatMap((name) => {

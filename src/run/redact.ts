@@ -7,15 +7,15 @@ export const HIDDEN = '[redacted]'
 // take quadratic time. `host:3306/path` is not a password, so a port at the end of the authority is kept. So is `user:password@host`, the
 // placeholder in help texts.
 const URL_PASSWORD = /(:\/\/[^\s/:@"]{0,128}:)(?!\d{1,5}(?:[/?#]|$)|password@[^\s"@]{0,256}(?:[\s"]|$))[^\s"]{1,256}@/g
-/** Matches a token in place of user and password. Only in web URLs, because in other URLs a single name is a user. */
+/** Matches a token in place of the user and the password of a web URL. In other URLs, a single name is a user name. */
 const URL_TOKEN = /((?:https?|wss?):\/\/)(?!user(?:name)?:?@)[^\s/?#:@"'`\\[\]]{1,256}(:?@)(?=[\w[])/gi
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
 const JWT = /(?<![\w-])eyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*){0,3}/g
-/** Matches tokens that services mark with a beginning of their own: of GitHub, GitLab, Slack, Stripe, Google, npm, OpenAI and Anthropic. */
+/** Matches tokens that begin with the prefix of a service: GitHub, GitLab, Slack, Stripe, Google, npm, OpenAI and Anthropic. */
 const MARKED =
   /\b(?:gh[oprsu]_[A-Za-z0-9]{20,255}|github_pat_\w{20,255}|glpat-[\w-]{16,255}|xox[abeoprs]-[A-Za-z0-9-]{10,255}|[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,255}|sk-[\w-]{20,255})/g
-/** Matches the secret part of the address of a chat's webhook. */
+/** Matches the secret part of a webhook address of Slack or Discord. */
 const WEBHOOK =
   /(\/\/(?:hooks\.slack\.com\/(?:services|workflows|triggers)|discord(?:app)?\.com\/api\/webhooks)\/)[\w/-]{1,512}/gi
 /** Matches the password of an SQL statement, of the MySQL client and of curl, and the text of an XML element. */

@@ -26,7 +26,7 @@ export class NoRetryError extends Error {
 export type RetryTiming = { readonly at: Date } | { readonly afterMs: number }
 
 /**
- * Thrown from a handler that knows when to try again. The time replaces the back-off and its maximum. The attempt still counts towards the
+ * Thrown from a handler that knows when to try again. The time replaces the back-off and its maximum. The attempt still counts toward the
  * limit of the job's `retry`. If the instant has already passed, the back-off applies.
  *
  * @example

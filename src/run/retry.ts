@@ -1,6 +1,6 @@
 import { type Duration, durationMs } from '../time/duration.ts'
 
-/** When a failed attempt is retried, and how often. */
+/** When a failed attempt is retried, and how many times. */
 export interface RetrySpec {
   /** The maximum number of retries after the first attempt. Default 0. */
   readonly limit: number

@@ -12,12 +12,12 @@ export interface RunError {
 const LONGEST_MESSAGE = 2_000
 const LONGEST_STACK = 8_000
 /**
- * How many characters of a string are searched for secrets. A string is redacted before it is cut to its final length, because a connection
- * string that was cut no longer matches the pattern.
+ * How many characters of a string are searched for secrets. A string is redacted before it is truncated to its final length, because a
+ * truncated connection string no longer matches the pattern.
  */
 const LONGEST_SEARCHED = 100_000
 
-/** Converts an error to its stored form: without secrets and truncated. The stack text includes the chain of causes. */
+/** Converts an error to its stored form: redacted and truncated. The stack text includes the chain of causes. */
 export function runError(error: Error): RunError {
   const { name, code, stack, cause } = readError(error)
   return {

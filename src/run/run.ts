@@ -110,7 +110,7 @@ export type Outcome =
    * time.
    */
   | { readonly kind: 'interrupted'; readonly at?: Date | undefined }
-  /** A step waits for something: the attempt does not count, and the run is due again after this time. */
+  /** A step is waiting for something: the attempt is not counted, and the run is due again after this time. */
   | { readonly kind: 'waiting'; readonly afterMs: number }
 
 /** The change to store for an outcome. */
@@ -118,7 +118,7 @@ export type Transition =
   /** `tables`: the rows that the attempt wrote to fenced tables. */
   | { readonly to: 'succeeded'; readonly output?: unknown; readonly tables?: readonly TableRows[] }
   | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
-  /** `counted: false`: the attempt does not count. `at` takes precedence over `delayMs`. `isWaiting`: the history omits the attempt. */
+  /** `counted: false`: the attempt is not counted. `at` takes precedence over `delayMs`. `isWaiting`: the history omits the attempt. */
   | {
       readonly to: 'queued'
       readonly delayMs: number

@@ -6,7 +6,7 @@ export interface StepRecord {
   readonly name: string
   /** The attempt that stored the step. */
   readonly attempt: number
-  /** How often the step's function was called; for `ctx.until`, across all attempts. */
+  /** How many times the step's function was called; for `ctx.until`, across all attempts. */
   readonly tries: number
   /** How long the step took, in milliseconds, with all tries and the pauses between them. */
   readonly ms: number

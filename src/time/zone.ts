@@ -60,7 +60,7 @@ export class Zone {
   }
 
   /**
-   * Returns the clock change of a UTC day. The first millisecond of the day does not belong to it, and the first one of the next day does.
+   * Returns the clock change of a UTC day: one after the day's first millisecond, up to and including the first one of the next day.
    */
   #changeIn(day: number): number | undefined {
     const before = this.#offsetOfDay(day)

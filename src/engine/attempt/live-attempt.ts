@@ -73,9 +73,9 @@ export class LiveAttempt {
   configVersion: number | undefined
   /** Stops the notifications of the handler's `ctx.onConfigChange`. */
   stopListening: (() => void) | undefined
-  /** The last report of the handler with `ctx.progress`, if any. */
+  /** The handler's last report with `ctx.progress`, if any. */
   progress: ReportedProgress | undefined
-  /** How many milliseconds later the run is due again. Set if a step is not ready. */
+  /** After how many milliseconds the run is due again. Set if a step is not ready. */
   waitMs: number | undefined
   /** The item whose function runs. Undefined in the handler of a run. */
   itemId: number | undefined

@@ -12,7 +12,7 @@ import type { LiveAttempt } from './live-attempt.ts'
 import type { RunSteps } from './steps/run-steps.ts'
 import type { Logger } from '../../logger.ts'
 
-/** What the functions of a handler's context do. */
+/** The implementation of the functions of a handler's context. */
 export interface RunActions {
   commit<T>(attempt: LiveAttempt, fn: (trx: SqlExecutor) => Promise<T>): Promise<T>
   lock(attempt: LiveAttempt, name: string, options: RunLockOptions | undefined): Promise<HeldLock>

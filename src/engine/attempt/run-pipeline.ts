@@ -269,7 +269,8 @@ export class RunPipeline implements RunActions {
         // The handler may have returned before its commit ended.
         if (attempt.commit !== 'none') await attempt.committing
         attempt.throwIfAborted()
-        // The output is checked before it is written with others, so that an output that can't be stored fails only this run.
+        // The output is checked before it is written together with those of other runs. So an output that can't be stored fails only this
+        // run.
         const output = storableOutput(returned, attempt.job.id, this.#parts.store.database.maxValueBytes)
         // After a commit, the output is the result of the commit, which has already been checked.
         if (attempt.commit === 'none') assertOutput(attempt.job, output)
@@ -429,7 +430,7 @@ function isPlain({ spec }: JobDefinition): boolean {
   return spec.resources === undefined && spec.sinks === undefined
 }
 
-/** Returns the resources of a failed run. An error in doing so is only logged, so the run keeps its own error. */
+/** Gives back the resources of a failed run. If this fails, the error is only logged, so the run keeps its own error. */
 async function returnAfter(attempt: LiveAttempt, borrowed: Borrowed, error: Error): Promise<void> {
   try {
     await borrowed.release({ ok: false, error })

@@ -75,7 +75,7 @@ export class Dispatcher extends LoopService {
   }
   /** Whether the last query found nothing and nothing has announced due work since then. */
   #isQueueEmpty = false
-  /** How often due work was announced. If this number grows during a query, the result of the query is out of date. */
+  /** How many times due work was announced. If this number grows during a query, the result of the query is out of date. */
   #heard = 0
   #idleMs = FIRST_IDLE_MS
 
@@ -324,7 +324,7 @@ export class Dispatcher extends LoopService {
       maxPriority ??= leftPriority
       // A claim that is not full does not prove that no run is left, because other nodes may hold some of the rows.
       if (claims.length > 0 || leftPriority !== undefined) continue
-      // If nothing was left out, all runs of these times are claimed, so their due time needs no query.
+      // If nothing was left out, all runs that are due at these times are claimed, so no query is needed then.
       const isAll = maxPriority === undefined && except.length + blocked.length === 0
       if (isAll) this.#due.done(soon, now.getTime())
       return

@@ -25,8 +25,8 @@ export class DueTimes {
   }
 
   /**
-   * Returns when the next query is useful. A time whose runs can already be claimed early waits until a query finds nothing due, but at
-   * most `idleMs`.
+   * Returns when the next query is useful. Runs that can already be claimed early are claimed when a query finds nothing due. So they need
+   * a query of their own only after `idleMs`, or when they are due.
    */
   soonestLook(now: number, idleMs: number): number {
     let soonest = Infinity
@@ -52,7 +52,7 @@ export class DueTimes {
   }
 
   /**
-   * Removes these times, because all their runs are claimed. Keeps a time that was added again in between.
+   * Removes these times, because all their runs are claimed. Keeps a time that was added again after it was claimed.
    *
    * @param now the database's time
    */

@@ -23,8 +23,8 @@ export class LeftOut {
   #endedNames: Set<string> | undefined
 
   /**
-   * Forgets the runs that have ended. Called before each query: if a run ends during the query, its answer that a limit is reached is out
-   * of date.
+   * Forgets the runs that have ended. Called before each query: if a run ends during the query, an answer that a limit is reached is out of
+   * date.
    */
   asking(): void {
     this.#ended = []

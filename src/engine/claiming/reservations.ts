@@ -1,4 +1,4 @@
-/** The slots that are reserved for new runs. These are stored as already claimed by this node. */
+/** The slots that are reserved for new runs. The runs are stored as already claimed by this node. */
 export class Reservations {
   #count = 0
   #onNone: (() => void) | undefined

@@ -5,7 +5,7 @@ import type { EventMap } from '../../events.ts'
 /** The maximum number of runs to name in a message. The others are only counted. */
 const MAX_NAMED = 20
 
-/** How the runs ended that were running when the node began to stop. */
+/** What happened to the runs that were running when the node began to stop. */
 export type Drained = EventMap['node.drained']
 
 /** Counts how runs end during a drain. */

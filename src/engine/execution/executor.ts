@@ -249,7 +249,7 @@ export class Executor extends Service {
       return
     }
     const job = registry.find(jobId)
-    // Without a certain lease, another node may also begin the run. If the run still belongs to this node, it returns to the queue.
+    // If the lease is uncertain, another node may also begin the run. So the run returns to the queue, if it still belongs to this node.
     if (!job || !holdsLease()) {
       this.#free(taken)
       this.#giveBack(taken)

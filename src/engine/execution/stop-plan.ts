@@ -1,10 +1,10 @@
-/** How long after `shutdown_timeout` the resources and sinks of the runs may take to close. */
+/** How long the resources and sinks of the runs may take to close after `shutdown_timeout`. */
 export const CLOSING_MS = 4_000
 /** If services are still hanging this long after the deadline, the stop ends without them. */
 export const STOP_MARGIN_MS = 5_000
-/** How long after `shutdown_timeout` the last writes may take. */
+/** How long the last writes may take after `shutdown_timeout`. */
 const DATABASE_GRACE_MS = 2_000
-/** After this additional time, the connection is cut, so that services that wait for the database can close. */
+/** After this additional time, the connection is closed, so that services that are waiting for the database can close. */
 const CUT_MS = 500
 const ABORT_SHARE = 0.8
 const SIGNAL_SHARE = 0.1
@@ -17,7 +17,7 @@ export interface StopPlan {
   readonly giveUpAtMs: number
   /** When the node stops trying to write outcomes. Recovery then handles these runs. */
   readonly abandonAtMs: number
-  /** When the connection to the database is cut. */
+  /** When the connection to the database is closed. */
   readonly cutAtMs: number
 }
 

@@ -2,7 +2,6 @@ import type { Clock } from '../../clock.ts'
 import type { PeerRow } from '../../store/nodes/node-store.ts'
 
 export interface KnownNodesParts {
-  /** This node's id. */
   readonly nodeId: () => string
   readonly peers: () => Promise<readonly PeerRow[]>
   readonly clock: Clock

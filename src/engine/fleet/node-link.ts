@@ -35,7 +35,7 @@ export interface NodeLinkParts {
 
 /** How long a stop waits for hints that are being sent. */
 const LAST_HINTS_MS = 1_000
-/** The event of a link that carries hints. */
+/** The name of the link event that carries hints. */
 const HINT_EVENT = 'piko.hint'
 const MAX_PENDING = 1_000
 

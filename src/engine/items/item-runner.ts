@@ -139,7 +139,9 @@ export class ItemRunner extends Service {
     return Math.max(1, Math.floor(concurrency * pressure.share))
   }
 
-  /** How many items have ended functions but are still storing their rows and outcomes; at most one per slot. They occupy no slot. */
+  /**
+   * How many items are still storing their rows and outcomes after their functions have ended; at most one per slot. They occupy no slot.
+   */
   get #ending(): number {
     let count = 0
     for (const held of this.#held) if (held.isOver || (held.live && !held.hasSlot)) count += 1

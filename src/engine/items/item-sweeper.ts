@@ -92,7 +92,7 @@ export class ItemSweeper extends LoopService {
   }
 
   /**
-   * Deletes a part of the rows and files that are deleted rarely.
+   * Does a part of the rarely needed deletions.
    *
    * @returns whether there is more to delete
    */

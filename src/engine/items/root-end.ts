@@ -56,7 +56,7 @@ function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, sto
   )
 }
 
-/** Returns the error of a run that was cancelled and then reopened: the items that the cancel ended were never executed. */
+/** Returns the error of a run that was cancelled and then reopened: the items that the cancellation ended were never executed. */
 function someCancelled({ claim: { runId, jobId } }: LiveAttempt, cancelled: number): PikoError {
   return new PikoError(
     'ITEMS_CANCELLED',

@@ -25,7 +25,7 @@ const MAX_LATE_TRIES = 5
 /**
  * Lets the callers of one limit in this process continue, first in, first out. One transaction reserves places for all waiting callers. If
  * callers come quickly, it also reserves some places in advance and keeps them for a moment. Each place is valid for a short time on the
- * monotonic clock. If the event loop was blocked longer than that, the place is returned and another one is reserved.
+ * monotonic clock. If the event loop was blocked longer than that, the place is given back and another one is reserved.
  */
 export class FleetLimiter {
   readonly #name: string
@@ -39,7 +39,9 @@ export class FleetLimiter {
   readonly #unused: LimitPlace[] = []
   readonly #late: LimitPlace[] = []
   #lateTries = 0
-  /** The last place of the newest reservation that was late. */
+  /**
+   * The largest `at` that was held when a place was late. Late places up to it belong to the same reservation, so they don't count again.
+   */
   #lateAt = 0
   /** How many uses were on time since the last late one. */
   #inTime = 0
@@ -47,7 +49,7 @@ export class FleetLimiter {
   #large = 0
   #isServing = false
   #sleep: AbortController | undefined
-  /** How often the limit was used since the last transaction began. */
+  /** How many times the limit was used since the last transaction began. */
   #taken = 0
   /** When the last transaction began. */
   #since = 0
@@ -77,7 +79,7 @@ export class FleetLimiter {
     }
   }
 
-  /** Takes `count` if the rate allows it now and no caller of this process waits. @returns whether it did */
+  /** Takes `count` if the rate allows it now and no caller of this process is waiting. @returns whether it did */
   async tryTake(count: number): Promise<boolean> {
     this.#assertFits(count)
     if (this.#turns.size > 0) return false
@@ -177,7 +179,7 @@ export class FleetLimiter {
   }
 
   /**
-   * Returns unused and late places, and reserves new ones, in one transaction.
+   * Gives back unused and late places, and reserves new ones, in one transaction.
    *
    * @throws an error of the database that is not an outage
    */
@@ -200,7 +202,7 @@ export class FleetLimiter {
     try {
       return await rates.reserve(request, () => clock.monotonic())
     } catch (error) {
-      // The failed transaction may already have returned the unused places, so they are not sent again. Late places are sent again,
+      // The failed transaction may already have given back the unused places, so they are not sent again. Late places are sent again,
       // although they may then be counted twice.
       this.#late.push(...late)
       const fault = databaseFault(error)

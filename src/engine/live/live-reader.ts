@@ -30,8 +30,7 @@ interface Feed {
 }
 
 /**
- * How long to wait for an id that this node does not know yet. The node's database server may be a member of a cluster that lags behind the
- * other members.
+ * How long to wait for an id that this node does not know yet. In a cluster, the database server of this node may lag behind the others.
  */
 const MAX_AHEAD_MS = 5_000
 

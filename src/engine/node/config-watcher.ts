@@ -49,8 +49,8 @@ interface Refused {
  * poll earlier. The last known config stays in force while the database is unavailable or this service restarts.
  *
  * If the job's schema refuses a version, the one that this node uses stays in force. If a person wrote the refused version into the
- * database, the last good one before it is used. If newer code refuses what older code has saved, no version is good. Then the runs fail,
- * and the error names the version.
+ * database, the node uses the last good version before that one. If newer code refuses what older code has saved, no version is good. Then
+ * the runs fail, and the error names the version.
  */
 export class ConfigWatcher extends LoopService {
   readonly #parts: ConfigWatcherParts
@@ -139,7 +139,7 @@ export class ConfigWatcher extends LoopService {
     this.#versions = known
     const isFirst = this.#isFirst
     this.#isFirst = false
-    // While a row is invalid, no mark is kept, so that the next poll reads the row again: its correction creates no new version.
+    // While a row is invalid, no mark is kept, so that the next poll reads the row again: correcting it creates no new version.
     this.#mark = broken.size > 0 ? '' : mark
     this.#editsAt = this.#parts.clock.monotonic() + EDITS_MS
     this.#tellRefused(refused)

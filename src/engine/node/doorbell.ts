@@ -10,7 +10,6 @@ import type { KnownNodes } from '../fleet/known-nodes.ts'
 import { LOOPBACK, outsideAddress } from './outside-address.ts'
 
 export interface DoorbellParts {
-  /** This node's id. */
   readonly nodeId: () => string
   readonly known: Pick<KnownNodes, 'others'>
   /** Sends a hint over an open link. Returns false if there is none; then a datagram is sent. */

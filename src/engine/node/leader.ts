@@ -9,7 +9,6 @@ const LOCK = 'leader'
 
 export interface LeaderParts extends LoopServiceParts {
   readonly locks: LockStore
-  /** This node's id. */
   readonly nodeId: string
   readonly leaseMs: Settings['piko']['leaseMs']
   readonly events: Events

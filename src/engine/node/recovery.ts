@@ -21,7 +21,6 @@ export interface RecoveryParts extends LoopServiceParts {
   readonly runs: RunStore
   readonly nodes: NodeStore
   readonly locks: LockStore
-  /** This node's id. */
   readonly nodeId: () => string
   /** The fences of the claims that this node holds. */
   readonly held: () => ReadonlySet<number>
@@ -42,7 +41,7 @@ export interface RecoveryParts extends LoopServiceParts {
 export class Recovery extends LoopService {
   readonly #parts: RecoveryParts
   readonly #intervalMs: number
-  /** Runs that could not be returned. Each has a time until which it is skipped. */
+  /** Runs that could not be returned to the queue. Each has a time until which it is skipped. */
   readonly #refused = new Map<number, number>()
   /**
    * The last orphan, a run of a dead node, that was read. Each call reads a limited number and continues here. Otherwise the same runs that
@@ -86,7 +85,9 @@ export class Recovery extends LoopService {
     return this.#after > 0 ? 0 : this.#intervalMs
   }
 
-  /** Returns the runs that the database has recently refused to return. Retrying them every time would delay the others. */
+  /**
+   * Returns the runs that the database has recently refused to put back into the queue. Retrying them every time would delay the others.
+   */
   #aside(): ReadonlySet<number> {
     const now = this.#parts.clock.monotonic()
     for (const [runId, until] of this.#refused) if (until <= now) this.#refused.delete(runId)

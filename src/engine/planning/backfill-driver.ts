@@ -72,7 +72,7 @@ export class BackfillDriver extends LoopService {
   async #drive(id: number, jobId: string): Promise<number> {
     const job = this.#parts.registry.find(jobId)
     const windows = job?.policy.windows
-    // This node does not know the job. Another node whose code knows it plans the backfill when it becomes the leader.
+    // This node does not know the job. A node whose code has the job plans the backfill when that node becomes the leader.
     if (!job || !windows) return this.#parts.pollIntervalMs
     const leftMs = (this.#rests.get(id)?.until ?? -Infinity) - this.#parts.clock.monotonic()
     if (leftMs > 0) return leftMs

@@ -32,8 +32,8 @@ export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<Pre
 }
 
 /**
- * Adds the keys of the limits. If the user's key functions fail, it adds none: the functions accepted a similar input when the batch was
- * created.
+ * Adds the keys of the limits. Adds none if the user's key functions fail. That is unlikely, because they accepted a similar input when the
+ * batch was created.
  */
 function keyed(prepare: Pick<PrepareRun, 'keyed'>, job: JobDefinition, run: NewRun): NewRun {
   try {

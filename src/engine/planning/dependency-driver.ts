@@ -15,8 +15,8 @@ const MAX_ASIDE = 1_000
 
 /**
  * Creates the runs of windows that are waiting for windows of other jobs. The leader checks for them repeatedly. Every node also checks
- * when a window on which others depend has succeeded there, so that they need not wait for the leader. If two nodes check at the same time,
- * they do so one after another, because each locks the windows.
+ * when a window on which others depend has succeeded there, so that they need not wait for the leader. If two nodes begin a check at the
+ * same time, one waits for the other, because each locks the windows.
  */
 export class DependencyDriver extends LoopService {
   readonly #parts: DriverParts<DependencyStore>

@@ -106,7 +106,7 @@ export class Planner extends LoopService {
 
   async #follow(): Promise<number> {
     const { now, nextPlanAt, hasEdits } = await this.#look()
-    // The leader makes passes more often than this, so it has already planned what was due until then.
+    // The leader makes passes more often than this, so it has already planned everything that was due by then.
     const turnMs = this.#parts.pollIntervalMs / MAX_LOOKS
     await this.#edits.applyLeft(hasEdits ? await this.#parts.plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))

@@ -55,7 +55,7 @@ export function pageByName<Item>(
 }
 
 /**
- * Returns a page of a short list that was read as a whole, in the order of a text that no other entry has. Without `limit`: the whole list.
+ * Returns a page of a short list that was read as a whole, ordered by a text that is unique in the list. Without `limit`: the whole list.
  * @throws PikoError `USAGE`
  */
 export function pageOfAll<Item>(

@@ -6,7 +6,7 @@ import type { Logger } from '../../logger.ts'
 import { redactText } from '../../run/redact.ts'
 
 const SERVER_ERROR = 500
-/** Errors with these statuses are shown although the statuses are 500 or more, because their messages say what to do. */
+/** Unlike other errors from status 500 on, this one is shown to the client, because its message says what to install. */
 const NOT_INSTALLED = 501
 const UNAVAILABLE = 503
 

@@ -58,7 +58,7 @@ export function jobOption(args: CallArguments): string | undefined {
   return found
 }
 
-/** Returns some fields of a value. */
+/** Returns only the named fields of an object. Returns any other value unchanged. */
 export function pick(value: unknown, names: readonly string[]): unknown {
   if (!isObject(value)) return value
   return Object.fromEntries(names.map((name) => [name, fieldOf(value, name)] as const))

@@ -137,7 +137,7 @@ function unreachable(error: unknown): Finding {
   return { id: 'connectivity.failed', severity: 'error', found: `the database does not answer: ${found}`, remedy }
 }
 
-/** Splits a message of Piko. After a semicolon, it says what to do. */
+/** Splits the message of an error. In a Piko error, the part after the last semicolon says what to do. */
 function parted(error: unknown): Pick<Finding, 'found' | 'remedy'> {
   const message = messageOf(error)
   const at = isPikoError(error) ? message.lastIndexOf('; ') : -1

@@ -24,7 +24,7 @@ const NO_FENCE = 0
 
 /** The range of a proof, and what is known about its bounds. */
 interface Scope extends TimeRange {
-  /** The instant from which on a gap is a finding. */
+  /** A gap that ends at or before this instant is a finding only if the table has rows there. */
   readonly promisedFrom: Date
   /** The end of a window that starts before the range and reaches into it; otherwise the start of the range. */
   readonly begin: Date

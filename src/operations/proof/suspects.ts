@@ -3,7 +3,7 @@ import type { Window } from '../../time/window.ts'
 import { type Findings, MAX_FINDINGS } from './findings.ts'
 import type { ProofEntry } from './proof-tables.ts'
 
-/** Windows whose rows do not match their claims. They are findings. Their tables are compared with what their claims stored. */
+/** Windows whose rows in the ledger do not match their claims. Each is a finding. Their tables are compared with what the claims stored. */
 export interface Suspects {
   /** Ids of rows to leave out. */
   readonly ids: ReadonlySet<number>

@@ -96,7 +96,7 @@ export class Enqueue extends Service {
       ? await this.#enqueueWindow(this.#keyed({ ...run, window }))
       : await this.#store(this.#keyed(run))
     if (!options.wait) return this.#find(runId)
-    // A key may return an earlier run that has already ended. `waitFor` also finds such a run.
+    // A call with a key may return an earlier run that has already ended. `waitFor` also finds such a run.
     return succeeded(
       await (run.unique ? this.waitFor(runId, options.signal) : this.#waiter.wait(runId, options.signal)),
     )

@@ -126,7 +126,7 @@ export class Access {
       .catch((thrown: unknown) => log.warn({ err: toError(thrown) }, `the last use of token ${id} could not be stored`))
   }
 
-  /** Returns the tokens of the file. The file is read again after a change. If the change is invalid, the earlier tokens stay valid. */
+  /** Returns the tokens of the file. The file is read again after a change. If the change is invalid, the previous tokens stay valid. */
   async #fileTokens(): Promise<FileTokens> {
     const { tokensFile, log } = this.#parts
     if (tokensFile === '') return new Map()

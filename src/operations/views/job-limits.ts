@@ -11,8 +11,8 @@ export interface JobLimits {
   /** The limits in this process's code; undefined if it has no code for the job. */
   readonly declared: DeclaredLimits | undefined
   /**
-   * How many attempts count in the job's rate now; of a rate with a key, those of the key that has the most. Undefined without a rate, or
-   * if this process has no code for the job.
+   * How many attempts count toward the job's rate limit now. If the limit has a key, this is the count of the key with the most attempts.
+   * Undefined without a rate limit, or if this process has no code for the job.
    */
   readonly rateUse: { readonly taken: number; readonly key: string | undefined } | undefined
   /** The resources that the job's runs borrow, with their use on all nodes together. */
@@ -23,7 +23,7 @@ export interface JobLimits {
 export interface PoolUse {
   readonly name: string
   readonly borrowed: number
-  /** How many runs wait for it. */
+  /** How many runs are waiting for a slot. */
   readonly waiting: number
   /** The number of slots; null: no limit. */
   readonly size: number | null

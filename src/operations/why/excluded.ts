@@ -2,8 +2,8 @@ import { WEEKDAYS } from '../../time/calendar.ts'
 import { Schedule, type ScheduleSpec } from '../../time/schedule.ts'
 
 /**
- * Returns what part of a schedule's calendar leaves out an instant, such as `exclude.dates has 2026-12-25`. Undefined if the schedule fires
- * at the instant, or would not fire then without its calendar either. Pure.
+ * Returns the part of a schedule's calendar that leaves out an instant, such as `exclude.dates has 2026-12-25`. Undefined if the schedule
+ * fires at the instant, or would not fire then without its calendar either. Pure.
  */
 export function excludedBy(spec: ScheduleSpec | undefined, at: Date): string | undefined {
   if (!spec || spec.kind === 'at' || !spec.exclude) return undefined
@@ -19,7 +19,7 @@ export function excludedBy(spec: ScheduleSpec | undefined, at: Date): string | u
   return `the function exclude.when returns true for ${day} ${at.toLocaleTimeString('sv-SE', { timeZone: zone })} (${zone})`
 }
 
-/** Returns which bound of a schedule an instant is outside of; undefined if neither. Pure. */
+/** Returns the bound of a schedule that excludes an instant; undefined if neither does. Pure. */
 export function outsideOf(spec: ScheduleSpec | undefined, at: Date): string | undefined {
   if (!spec || spec.kind === 'at') return undefined
   if (spec.start !== undefined && at < new Date(spec.start)) return `its start is ${spec.start}`

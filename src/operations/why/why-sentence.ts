@@ -46,7 +46,7 @@ export interface WhyFacts {
   readonly liveNodes: number
   /** What the calendar of the schedule says about the tick, if the tick would fire without it. */
   readonly excluded: string | undefined
-  /** What the run may wait for; undefined unless it is queued and due. */
+  /** What the run may be waiting for; undefined unless it is queued and due. */
   readonly wait: WaitFacts | undefined
 }
 

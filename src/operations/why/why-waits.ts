@@ -99,7 +99,7 @@ export const WAITS: Readonly<Record<WaitRule, (facts: WaitFacts) => WaitDecision
   },
 }
 
-/** Returns why a due run waits, in words. Pure. */
+/** Returns why a due run is waiting, in words. Pure. */
 export function waitText(facts: WaitFacts): string {
   for (const rule of WAIT_RULES) {
     const found = WAITS[rule](facts)

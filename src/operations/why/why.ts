@@ -36,7 +36,7 @@ export interface Why {
 export interface WhySources {
   /** The job in this process's code. */
   readonly policy: JobPolicy | undefined
-  /** Lists the nodes; called only for a run that waits for one. */
+  /** Lists the nodes; called only for a run that is waiting for one. */
   readonly nodes: () => Promise<readonly ListedNode[]>
 }
 
@@ -64,7 +64,7 @@ export async function whyOf(
   const waitingSince = firstWaiting && (due?.at(firstWaiting.end) ?? firstWaiting.end)
   const { now } = await plans.agenda()
   const planned = await runs.findTick(jobId, asked ?? waitingSince)
-  // Without an instant, a run that waits is more interesting than a tick whose run has ended.
+  // Without an instant, a waiting run is more interesting than a tick whose run has ended.
   const fired = asked || waitingSince || isOpen(planned) ? planned : ((await waitingRun(store, job, now)) ?? planned)
   const tick = asked ?? waitingSince ?? fired?.tick ?? fired?.window?.start
   const isExact = asked !== undefined || (fired !== undefined && fired.tick === undefined)

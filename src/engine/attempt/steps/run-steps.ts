@@ -305,7 +305,7 @@ function scopeOf({ attempt, signal }: StepScope): StepScope {
   return { attempt, signal }
 }
 
-/** Returns an error for a run with too few claims left. It is not retried. */
+/** Returns the error for a run that has been claimed too many times. The run is not retried. */
 function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoError {
   const why = `it is not ready after ${tries} calls, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; set a larger every`
   return stepTimedOut(attempt, name, why, new NoRetryError('a run can be claimed only 65535 times'))

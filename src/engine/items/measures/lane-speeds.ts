@@ -7,7 +7,7 @@ import type { LaneSpeed } from '../../../store/items/lane-speeds.ts'
 const MAX_LANES = 5_000
 /** The maximum number of lanes whose speeds are stored in one call. */
 const MAX_STORED = 500
-/** The maximum number of measured times per lane between two writes. Further items still count for the speed. */
+/** The maximum number of measured times per lane between two writes. Further items still count toward the speed. */
 const MAX_SAMPLES = 500
 /** How often measurements are stored. */
 const EVERY_MS = 5_000

@@ -4,7 +4,7 @@ import { idIn, pageById } from '../paged.ts'
 
 export const batchHandlers: Handlers<'batches'> = {
   'batches.create': async (app, { params, body: { items, ...options } }) => {
-    // The operation checks each item. The type of a job that is only an id allows no field to be undefined.
+    // The operation checks each item. The cast only tells the compiler that no field is present with the value undefined.
     const batch = await app.batches.create(params.jobId, items as BatchItem[], options)
     return batch.show()
   },

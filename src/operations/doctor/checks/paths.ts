@@ -1,6 +1,6 @@
 import { check } from '../check.ts'
 
-/** Finds folders and files of the settings that this process can't use. A node would only notice when it needs them. */
+/** Finds folders and files in the settings that this process can't use. A node would notice this only when it needs them. */
 export const paths = check({
   id: 'paths',
   needs: ['paths'],
