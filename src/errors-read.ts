@@ -162,8 +162,8 @@ function textOf(error: object, key: 'name' | 'message'): string | undefined {
 }
 
 /**
- * Returns the message of an error that reading another error has thrown. Reads nothing else, because that may throw again, and so on
- * without end.
+ * Returns the message of an error that was thrown while another error was read. Reads nothing else, because that could throw again, and so
+ * on without end.
  */
 function plainText(error: object): string {
   const message = propertyOf(error, 'message')

@@ -34,7 +34,7 @@ export interface EventMap {
    * The job's schema refuses a version of its config, so this node keeps the previous version. Emitted once for each distinct config.
    */
   'config.refused': { jobId: string; version: number; inForce: number | undefined; error: Error }
-  /** A schedule that was set in a job's row has taken effect; null: none. */
+  /** A schedule that was set in a job's row has taken effect; null: the job now has none. */
   'schedule.changed': { jobId: string; schedule: string | null }
   /** A schedule that was set in a job's row can't be read, so the previous one continues. Emitted once for each distinct schedule. */
   'schedule.refused': { jobId: string; schedule: string | null; error: Error }
@@ -147,7 +147,7 @@ export interface EventMap {
     /** The parts of `durationMs`; undefined if the item's function was not called. */
     phases: ItemPhases | undefined
   }
-  /** The counts of items of a run that has items on this node, emitted each second. */
+  /** The item counts of a run that has items on this node, emitted each second. */
   'items.progress': { runId: number; jobId: string } & ItemCounts
   /**
    * The progress of a crawl's run that has pages on this node, emitted each second. `perSecond` is the number of pages that ended per
@@ -253,7 +253,7 @@ export class Events {
   readonly #listeners = new Map<EventName, Map<Listener<never>, Listener<never>>>()
   readonly #any = new Set<AnyListener>()
 
-  /** Returns a function that removes the listener. */
+  /** Calls the listener for each event of this name. Returns a function that removes it. */
   on<N extends EventName>(name: N, listener: Listener<N>): () => void {
     return this.#add(name, listener, listener)
   }

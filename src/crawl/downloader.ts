@@ -61,7 +61,7 @@ export interface DownloadScope {
   readonly log: Logger
   /** The number of the try; 1 for the first. */
   readonly attempt: number
-  /** The store for responses that HTTP allows to cache. Undefined: do not cache. */
+  /** The store for responses that HTTP's rules allow caching. Undefined: do not cache. */
   readonly cache?: ResponseStore | undefined
   /**
    * A downloader must call this with the target URL of each redirect.

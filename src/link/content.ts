@@ -114,7 +114,7 @@ export async function wholeOf(body: Body): Promise<unknown> {
   return values
 }
 
-/** A reply that ends its request when the whole reply was read. */
+/** A reply that ends its request when the whole reply has been read. */
 export class Watched implements IncomingMessage {
   readonly #reply: IncomingMessage
   readonly #request: Request

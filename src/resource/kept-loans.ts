@@ -6,7 +6,7 @@ import type { Loan } from './loan.ts'
 
 /** A retry gets new values if it begins more than this many milliseconds after the failed attempt. */
 const MAX_KEEP_MS = 600_000
-/** How long values are kept for a retry that is due, or until a retry is decided. */
+/** How long values are kept for a retry that is due, or until it is known whether there is a retry. */
 const GRACE_MS = 10_000
 
 /** The values that a failed attempt has left for its retry. */

@@ -130,7 +130,7 @@ export class BufferedSink implements SinkWriter {
     await this.#lanes.idle()
   }
 
-  /** Returns undefined if the rows are already buffered. */
+  /** Checks and buffers rows. Returns undefined if this needs no wait, otherwise the promise of the write. */
   #accept(to: RowModel | string, rows: readonly unknown[]): Promise<void> | undefined {
     const state = this.#openRoute(to)
     const accepted = this.#checked(state.route, rows)

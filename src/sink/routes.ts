@@ -94,7 +94,7 @@ function nameOf(model: RowModel, method: string | symbol): string {
   return typeof name === 'string' && name !== '' ? name : String(method)
 }
 
-/** Returns the object and its prototypes, nearest first. */
+/** Returns the prototypes of a sink class and of its parents, nearest first. */
 function prototypes(sinkClass: SinkClass): object[] {
   const found: object[] = []
   let prototype: unknown = sinkClass.prototype

@@ -33,8 +33,8 @@ export interface SitemapOptions {
   /** Aborts the reading, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal
   /**
-   * Called for each sitemap of an index or a robots.txt that can't be read completely. The other sitemaps are still read. Default: the
-   * error is thrown, so no page is missed unnoticed.
+   * Called for each sitemap in an index or a robots.txt if that sitemap can't be read completely. The other sitemaps are still read.
+   * Default: the error is thrown, so no page is missed unnoticed.
    */
   readonly onError?: (error: CrawlError, url: string) => void
 }

@@ -27,7 +27,7 @@ export function replayRun(runId: number, effect?: ComponentChildren): Action {
   }
 }
 
-/** Replays all runs that match. */
+/** The action that replays all matching runs. */
 export function replayRuns({ jobId, error, state }: Query, title = 'Replay all matching runs'): Action {
   const body = given({ jobId, error, state })
   const request = { method: 'POST', path: '/runs/replay', body } as const
@@ -49,7 +49,7 @@ export function replayRuns({ jobId, error, state }: Query, title = 'Replay all m
   }
 }
 
-/** Cancels all queued or running runs that match. */
+/** The action that cancels all matching runs that are queued or running. */
 export function cancelRuns({ jobId, state }: Query, title = 'Cancel all matching runs'): Action {
   const body = given({ jobId, state })
   const request = { method: 'POST', path: '/runs/cancel', body } as const

@@ -58,7 +58,7 @@ export type Found = { readonly [K in Kind]: readonly Subjects[K][] }
 /** A change in the palette. */
 export interface Offer {
   readonly of: Kind
-  /** The name to show while there is nothing to which it can be applied. */
+  /** The name to show while there is nothing to which the change can be applied. */
   readonly name: string
   /** What is missing in this case. */
   readonly missing: string

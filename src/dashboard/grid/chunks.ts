@@ -15,8 +15,8 @@ interface Image {
 }
 
 /**
- * Images of parts of the grid, drawn when they become visible or when their data changes. So a frame of a scroll copies a few images
- * instead of drawing thousands of cells. Other rows, columns or colours need a new instance.
+ * Images of parts of the grid, drawn when they become visible or when their data changes. So while the grid scrolls, each frame copies a
+ * few images instead of drawing thousands of cells. Other rows, columns or colours need a new instance.
  */
 export class Chunks {
   readonly #stamps: Stamps

@@ -18,7 +18,7 @@ type Job = Item<'jobs.list'>
 
 const PAGE = 500
 const MAX_COLUMNS = 10_000
-/** The number of columns if the address has no `windows.start`. */
+/** The number of columns if no job has a `windows.start`. */
 const USUAL_COLUMNS = 400
 const SETTLED_MS = 200
 

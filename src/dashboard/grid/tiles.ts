@@ -45,7 +45,7 @@ export class Tiles {
     return this.#cells.get(jobId)?.get(startMs)
   }
 
-  /** Returns a number that changes when cells of these jobs were loaded, in the tile that begins at this time. */
+  /** Returns a number that changes whenever cells of these jobs are loaded in the tile that begins at this time. */
   version(jobIds: readonly string[], tileMs: number): number {
     return jobIds.reduce((sum, jobId) => sum + (this.#versions.get(jobId)?.get(tileMs) ?? 0), 0)
   }

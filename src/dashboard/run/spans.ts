@@ -3,7 +3,7 @@ import type { RouteOf } from '../../api/routes.ts'
 
 type Run = AnswerOf<RouteOf<'runs.show'>>
 
-/** A section of a run's time. */
+/** A period of time in a run. */
 export interface Span {
   readonly name: string
   readonly state: string

@@ -19,7 +19,7 @@ export type HandshakeStep =
   | { readonly is: 'waiting' }
   /** Send these bytes, and go on. */
   | { readonly is: 'send'; readonly bytes: Buffer }
-  /** Both ends may talk. */
+  /** Both ends may send messages. */
   | { readonly is: 'open'; readonly bytes: Buffer | undefined; readonly peer: Preface; readonly version: number }
   /** Send these bytes and close. */
   | { readonly is: 'refused'; readonly bytes: Buffer; readonly error: PikoError }

@@ -225,7 +225,7 @@ export class Outgoing implements OutgoingMessage {
     this.#isSent = true
     this.#sent?.resolve()
     this.#spec.onSent?.()
-    // A request stays, because its caller can still cancel it.
+    // A request is kept, because its caller can still cancel it.
     if (this.kind !== 'request') this.release()
   }
 }

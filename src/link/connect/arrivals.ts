@@ -2,7 +2,7 @@ import type { Server, Socket } from 'node:net'
 import type { HalfOpen, HalfOpenConnection } from './half-open.ts'
 
 export interface ArrivalLimits {
-  /** How long a connection may take. */
+  /** How long a connection may take to get ready, in milliseconds. */
   readonly ms: number
   /** The places for connections that are not ready. */
   readonly halfOpen: HalfOpen<HalfOpenConnection>
@@ -12,7 +12,7 @@ export interface ArrivalLimits {
 
 /**
  * The connections of a TLS or WebSocket server that are not ready for the link: their TLS handshake or their upgrade has not finished.
- * Without this, connections that never finish it would stay open forever.
+ * Without this class, connections that never finish either of them would stay open forever.
  */
 export class Arrivals {
   readonly #limits: ArrivalLimits

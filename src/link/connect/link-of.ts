@@ -20,8 +20,8 @@ const aDuplex = expecting(
 )
 
 /**
- * Creates a link over any stream of bytes: a socket, a serial line, a child process, a WebSocket by `createWebSocketStream`. Calls wait
- * until the handshake has ended. The link destroys the stream when it closes.
+ * Creates a link over any stream of bytes: a socket, a serial line, a child process, a WebSocket wrapped by `createWebSocketStream`. Calls
+ * wait until the handshake has ended. The link destroys the stream when it closes.
  *
  * @throws PikoError `USAGE` that names every wrong option
  * @example const link = linkOf(socket, { role: 'dial', routes: [users] })

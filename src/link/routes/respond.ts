@@ -101,7 +101,7 @@ async function uploaded(found: FoundRoute, entry: RouteEntry, request: ServedReq
   }
 }
 
-/** A reply that may be made of the upload, such as its compressed bytes. So the upload is removed when the reply has ended. */
+/** Returns a reply that removes the upload when it has ended, because the reply may still read the upload, for example to compress it. */
 function removedAfter(reply: Reply, body: AsyncIterable<Buffer>, upload: Upload): Reply {
   const drop = (): void => {
     reply.drop?.()

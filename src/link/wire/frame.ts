@@ -192,7 +192,7 @@ function bodyLimits(type: number, isLast: boolean, maxFrame: number): readonly [
   }
 }
 
-/** Writes the length of a message and its SHA-256. The text `sha256` has one character for each byte. */
+/** Writes the length of a message and its SHA-256. The string `sha256` has one character for each byte. */
 export function writeTrailer(into: Buffer, at: number, total: number, sha256: string): void {
   into.writeUInt32BE(Math.floor(total / WORD), at)
   into.writeUInt32BE(total % WORD, at + 4)

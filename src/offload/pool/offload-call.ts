@@ -38,7 +38,7 @@ const MAX_SOURCE_END_MS = 1_000
 
 let lastId = 0
 
-/** One call in a pool, from its queue to its end. */
+/** One call in a pool, from the queue to its end. */
 export class OffloadCall {
   readonly id = ++lastId
   readonly wanted: WantedCall

@@ -43,7 +43,10 @@ export class ThreadCall {
 // A registered symbol, because the module may have loaded another copy of this package.
 const CALLS: unique symbol = Symbol.for('piko.offload.calls') as never
 
-/** Stores which call the current work belongs to. Later work, such as timers, promises and events, belongs to the same call. */
+/**
+ * Returns the storage of the call to which the current work belongs. Later work, such as timers, promises and events, belongs to the same
+ * call.
+ */
 export function threadCalls(): AsyncLocalStorage<ThreadCall> {
   const holder = globalThis as { [CALLS]?: AsyncLocalStorage<ThreadCall> }
   return (holder[CALLS] ??= new AsyncLocalStorage<ThreadCall>())

@@ -53,9 +53,9 @@ export class SharedWrites {
 }
 
 /**
- * Writes the batches of a line until the line is empty.
+ * Writes the batches of a queue until the queue is empty.
  *
- * @param ended called in the same turn in which the line becomes empty, so that no batch is added to it afterwards
+ * @param ended called in the same turn in which the queue becomes empty, so that no batch is added to it afterwards
  */
 async function work(line: Waiting[], ended: () => void): Promise<void> {
   while (line.length > 0) await writeTogether(line.splice(0, lengthOfGroup(line)))

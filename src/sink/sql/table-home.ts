@@ -20,7 +20,7 @@ export class TableHome {
     this.#shape = shape
   }
 
-  /** Checks the table, or creates it with `create`. @throws PikoError `SINK_TABLE_INVALID` */
+  /** Checks the table. With `create`, creates a missing table. @throws PikoError `SINK_TABLE_INVALID` */
   async open(on: SqlDatabase, create: boolean): Promise<void> {
     const shape = this.#shape
     const existing = await existingColumns(on, shape.name)
