@@ -105,7 +105,7 @@ export interface RunTable {
   window_end: NullableInstant
   attempt: Generated<number>
   node_id: string | null
-  /** How often the run was claimed. Its fence is `id · 65536 + claims` (see `fence.ts`). */
+  /** How many times the run was claimed. Its fence is `id · 65536 + claims` (see `fence.ts`). */
   claims: Generated<number>
   config: JsonText
   input: JsonText
@@ -262,7 +262,7 @@ export interface StepTable {
   result: JsonText
   /** How long the step's function took, in milliseconds, with all its tries. */
   ms: number
-  /** How often the step's function was called; for `ctx.until`, in all attempts together. */
+  /** How many times the step's function was called; for `ctx.until`, in all attempts together. */
   tries: number
   /** When `ctx.until` first called its function. Null if the function was ready on the first call. */
   waiting_since: NullableInstant

@@ -326,7 +326,7 @@ describeSqlite((store) => {
     expect([status, Number(headers.get('retry-after')) > 0]).toEqual([429, true])
   })
 
-  it('reads a file of tokens, and refuses to start with a wrong one', async () => {
+  it('reads a tokens file, and refuses to start with a wrong one', async () => {
     await store.empty()
     const folder = mkdtempSync(join(tmpdir(), 'piko-access-'))
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))

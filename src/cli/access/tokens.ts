@@ -103,7 +103,7 @@ function addCreate(tokens: Command): void {
     })
 }
 
-/** Reads a string of digits as an id, and any other text as a name. A name of only digits is not possible on the command line. */
+/** Reads a string of digits as an id, and any other text as a name. So no command accepts a name of only digits. */
 function tokenOf(text: string): string | number {
   return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : text
 }

@@ -187,7 +187,9 @@ function addReplay(batches: Command): void {
       'Puts the failed runs of a batch back into the queue. The batch is running again until these runs have ended.',
     )
     .argument('<batch>', 'number of the batch', parseBatchId)
-    .addOption(new Option('--state <state>', 'which runs; default: failed').choices(['failed', 'cancelled']))
+    .addOption(
+      new Option('--state <state>', 'replay runs in this state; default: failed').choices(['failed', 'cancelled']),
+    )
     .option('--dry-run', 'only show how many runs it would queue')
     .addHelpText('after', examples(['piko batches replay 3 --dry-run', 'piko batches replay 3']))
     .action((id: number, { state, dryRun = false }: ReplayOptions, command: Command) =>

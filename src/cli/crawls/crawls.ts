@@ -127,7 +127,13 @@ function addReplay(crawls: Command): void {
         'running again, and succeeds if its pages do. With the id of a crawl, replays all its runs that have not succeeded.',
     )
     .argument('<crawl>', 'number of a run, or the id of a crawl', refOf)
-    .addOption(new Option('--state <state>', 'which pages; default: dead').choices(['dead', 'skipped', 'cancelled']))
+    .addOption(
+      new Option('--state <state>', 'replay pages in this state; default: dead').choices([
+        'dead',
+        'skipped',
+        'cancelled',
+      ]),
+    )
     .option('--step <name>', 'only pages of this step')
     .option('--host <name>', 'only pages of this host')
     .addHelpText('after', examples(['piko crawls replay shop', 'piko crawls replay 17 --step detail --host shop.test']))

@@ -120,11 +120,17 @@ function addReplay(items: Command): void {
   items
     .command('replay')
     .description(
-      'Queues the dead items of a run again, with the bytes that they kept. A failed run is then open again, and succeeds once ' +
-        'all its items have succeeded.',
+      'Queues the dead items of a run again. They get the bytes that their handler kept for the next attempt. A failed run is ' +
+        'then open again, and succeeds once all its items have succeeded.',
     )
     .argument('<run>', 'number of the run', parseRunId)
-    .addOption(new Option('--state <state>', 'which items; default: dead').choices(['dead', 'skipped', 'cancelled']))
+    .addOption(
+      new Option('--state <state>', 'replay items in this state; default: dead').choices([
+        'dead',
+        'skipped',
+        'cancelled',
+      ]),
+    )
     .option('--kind <name>', 'only items of this kind')
     .option('--lane <name>', 'only items of this lane')
     .addHelpText('after', examples(['piko items replay 17', 'piko items replay 17 --kind page --lane api.acme.test']))

@@ -30,7 +30,7 @@ export function addLimits(program: Command): void {
     .command('reset')
     .description(
       'Resets the count of a limit, so that its whole rate is free immediately. For one period of the rate, the called server may ' +
-        'receive up to twice as many calls.',
+        'receive up to twice as many calls as the limit allows.',
     )
     .argument('<limit>', 'name of the limit')
     .addHelpText('after', examples(['piko limits reset shop-api', 'piko limits reset shop-api --json']))

@@ -149,7 +149,7 @@ function parseSchedule(text: string): ScheduleSpec {
     throw new InvalidArgumentError(
       'expected a JSON object, such as \'{"kind":"cron","cron":"0 6 * * *","timezone":"UTC"}\'',
     )
-  // Checks it with the same errors as for a schedule in the database.
+  // This check throws the same errors as for a schedule in the database.
   storedSchedule(text)
   return value as ScheduleSpec
 }

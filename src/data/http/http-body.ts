@@ -31,7 +31,7 @@ export function bodyStream(body: Readable, maxBytes: number, translate: (thrown:
 /** The maximum length of the kept part of the body of a failed request, in bytes. */
 const MAX_FAILED_BYTES = 16_384
 
-/** Reads the beginning of a body. An error only makes it shorter; undefined if nothing could be read. */
+/** Reads the beginning of a body. If an error interrupts this, returns what was read before it; undefined if nothing was read. */
 export async function readBeginning(body: Readable, headers: HttpHeaders): Promise<string | undefined> {
   const pieces: Buffer[] = []
   let bytes = 0

@@ -10,8 +10,8 @@ import type { HttpError, HttpErrorKind, HttpHeaders } from './http-error.ts'
 export type RetriedKind = Extract<HttpErrorKind, 'network' | 'throttled' | 'server'>
 
 /**
- * Has the options and defaults of a job's `retry`. A `Retry-After` replaces the back-off. After a `Retry-After` longer than `max`, there is
- * no further attempt.
+ * The options and defaults are those of a job's `retry`. A `Retry-After` replaces the back-off. After a `Retry-After` longer than `max`,
+ * there is no further attempt.
  */
 export interface HttpRetry extends RetrySpec {
   /** The kinds of failure that are retried. Default: `network`, `throttled` and `server`. */

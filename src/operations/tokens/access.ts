@@ -140,7 +140,7 @@ export class Access {
       this.#file = { tokens: readTokensFile(tokensFile), mark }
     } catch (thrown) {
       if (!this.#file) throw thrown
-      log.error({ err: toError(thrown) }, 'the file of tokens is invalid; this node keeps the earlier tokens')
+      log.error({ err: toError(thrown) }, 'the tokens file is invalid; this node continues with the previous tokens')
       this.#file = { tokens: this.#file.tokens, mark }
     }
     return this.#file.tokens

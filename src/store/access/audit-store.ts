@@ -11,7 +11,7 @@ import { mapSound } from '../values/map-sound.ts'
 import { insertedId } from '../statements/inserted-id.ts'
 import type { AuditOutcome, AuditTable } from './access-tables.ts'
 
-/** A change that begins. Its strings are JSON without secrets. */
+/** A change that is about to be made. Its strings are JSON without secrets. */
 export interface NewAudit {
   readonly verb: string
   readonly actor: Pick<Actor, 'kind' | 'name'>
@@ -77,7 +77,7 @@ export interface AuditFilter {
 const MAX_TARGET = 255
 const MAX_ACTOR = 255
 const MAX_REASON = 500
-/** How many rows one query reads. Each may have several dozen kilobytes. */
+/** How many rows one query reads. A row may be several dozen kilobytes in size. */
 const PAGE = 100
 const PRUNED_AT_ONCE = 1_000
 
@@ -104,7 +104,7 @@ export class AuditStore {
     return retry(() => insertedId(dialect, insert.returning('id')))
   }
 
-  /** Completes a row that was begun, and records it for the readers of events. */
+  /** Completes the row of a change, and records the change for the readers of events. */
   async end(id: number, { outcome, after, target, errorCode }: AuditEnd, about: AuditedChange): Promise<void> {
     const { dialect, transaction } = this.#database
     const { verb, jobId, actor } = about
@@ -164,7 +164,7 @@ export class AuditStore {
       .$if(to !== undefined, (query) => query.where('began_at', '<', dialect.instant(to ?? new Date(0))))
   }
 
-  /** Deletes some of the rows that began at least this long ago. @returns whether there may be more */
+  /** Deletes some of the records of changes that began at least this long ago. @returns whether there may be more */
   prune(olderThanMs: number): Promise<boolean> {
     return deleteOld(
       this.#database,
@@ -186,8 +186,8 @@ export class AuditStore {
 }
 
 /**
- * Shortens a string. If the cut divides a surrogate pair, its half is replaced, because the database would refuse the text, and so the
- * change.
+ * Shortens a string. If the cut splits a surrogate pair, the remaining half is replaced. Otherwise the database would refuse the text, and
+ * with it the change.
  */
 function cut(text: string, characters: number): string {
   return text.slice(0, characters).toWellFormed()

@@ -14,7 +14,7 @@ import {
   withStarts,
 } from './rate-starts.ts'
 
-/** A rate, and how many may be taken at the same moment. */
+/** A rate, and how many units of it callers may take at the same moment. */
 export interface LimitRule extends RateLimit {
   readonly burst: number
 }
@@ -29,7 +29,7 @@ export interface LimitPlace {
   readonly opensAt: number
   /** The caller must not use the place after this time. */
   readonly closesAt: number
-  /** If the caller's first synchronous part ends after this time, the place is counted later. */
+  /** If the caller's first synchronous part ends after this time, the place must be postponed; see `postpone`. */
   readonly overAt: number
 }
 
@@ -66,7 +66,7 @@ export class LimitPlaces {
     const taken = stored.filter(([, count]) => count > BUCKET)
     this.#starts = startsSince(taken, clock.nowMs, this.#span)
     const [fullMs = -Infinity] = stored.find(([, count]) => count === BUCKET) ?? []
-    // If the clock was set back, the bucket must not be delayed by more than its own length.
+    // If the clock was set back, filling the bucket must not take longer than filling an empty one.
     this.#fullMs = Math.min(fullMs, clock.nowMs + aheadMs(this.#span) + rule.burst * this.#intervalMs)
   }
 
@@ -82,7 +82,7 @@ export class LimitPlaces {
   }
 
   /**
-   * Takes places. They may become free slightly later.
+   * Takes places, even if they become free slightly later.
    *
    * @param lateTries see `slackMs`
    * @param holdMs how much longer the place may stay unused

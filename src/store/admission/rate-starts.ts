@@ -1,7 +1,8 @@
 import type { RateLimit } from '../../run/limits.ts'
 
 /**
- * Places in a rate, oldest first: `[milliseconds since the epoch, count]`. If a place has more slack than usual, this is a third number.
+ * Places in a rate, oldest first: `[milliseconds since the epoch, count]`. If a place has more slack than usual, its slack is the third
+ * number.
  */
 export type Starts = readonly (readonly [at: number, count: number, slackMs?: number])[]
 
@@ -20,11 +21,11 @@ const VALID_SHARE = 0.5
 /** The first synchronous part of the handler must end within this share of the slack. Otherwise its place was counted too early. */
 const SEEN_SHARE = 0.75
 
-/** How early a place may be taken before it is free, so that the duration of a claim does not lower the rate. */
+/** A place may be taken at most this many milliseconds before it becomes free, so that the duration of a claim does not lower the rate. */
 const MAX_AHEAD_MS = 50
 const AHEAD_SHARE = 0.05
 
-/** Returns how many milliseconds before it becomes free a place may be taken. */
+/** Returns by how many milliseconds a place may be taken before it becomes free. */
 export function aheadMs({ perMs }: RateLimit): number {
   return Math.min(MAX_AHEAD_MS, Math.floor(perMs * AHEAD_SHARE))
 }
@@ -39,7 +40,7 @@ export function answerMs(limit: RateLimit): number {
 }
 
 /**
- * Returns how many milliseconds after the database's time a place is counted, because the handler begins after the answer, and later on a
+ * Returns how many milliseconds after the database's time a place is counted. The handler begins only after the answer, and even later on a
  * busy machine.
  *
  * @param lateTries how often the run has missed its place. The slack doubles each time, so that the run can begin even on a slow machine

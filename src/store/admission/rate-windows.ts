@@ -49,13 +49,13 @@ interface RateWindow extends RateName {
   taken: { readonly place: RatePlace; readonly slack: number; readonly freeInMs: number; count: number } | undefined
 }
 
-/** Some rates. They are read and written while the rows of their jobs are locked. */
+/** Reads and writes some rates while the rows of their jobs are locked. */
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0
-  /** The node's monotonic clock in milliseconds, before the query for the database's time. */
+  /** The node's monotonic clock in milliseconds, just before the query for the database's time. */
   #askedAt = 0
-  /** The node's monotonic clock in milliseconds, after the answer to that query. */
+  /** The node's monotonic clock in milliseconds, just after the answer to that query. */
   #answeredAt = 0
 
   /** Reads the stored starts of rates, and the clock of the database. @param monotonic the clock of the node */

@@ -28,7 +28,7 @@ type Condition = (eb: ExpressionBuilder<Tables, 'piko_run'>) => ReturnType<typeo
 
 /** How many runs are named for each limit. */
 const NAMED = 5
-/** How many keys of a rate are read to find the one with the most attempts. */
+/** The maximum number of keys of a rate that are read to find the one with the most attempts. */
 const MAX_KEYS = 1_000
 
 /** What a due run waits for. Reads only, and locks nothing. */
@@ -39,7 +39,7 @@ export class WaitStore {
     this.#database = database
   }
 
-  /** @param limits the limits of the run's job @param parallel that of its backfill */
+  /** @param limits the limits of the run's job @param parallel the limit of the run's backfill */
   async read(
     {
       id,
@@ -66,7 +66,7 @@ export class WaitStore {
     }
   }
 
-  /** Returns how many attempts of a job count in a rate now: of all its runs, or of the key that has the most. */
+  /** Returns how many attempts currently count for a job's rate. With a key: those of the key with the most attempts. */
   async rateUse(
     jobId: string,
     limit: NonNullable<AdmissionLimits['rate']>,

@@ -30,7 +30,7 @@ export interface BackfillPlan {
 
 /** The result of a step. */
 export interface BackfillStep {
-  /** How many windows this step has read; 0 if enough of them are waiting for their runs, or if all are planned. */
+  /** How many windows this step has read; 0 if enough windows are already queued, or if all are planned. */
   readonly looked: number
   /** The number of runs that this step queued. */
   readonly queued: number
@@ -56,7 +56,7 @@ const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
 const STEP = 100
 /** The maximum number of windows of a backfill that are waiting in the queue. The others have no rows yet; only the cursor is stored. */
 export const MAX_WAITING = 2_000
-/** How often a step is tried. It begins again if another writer creates a window at the same moment. */
+/** The maximum number of tries of a step. A step begins again if another writer creates a window at the same moment. */
 const MAX_TRIES = 5
 
 /** Does one step of a running backfill. See `BackfillStore.step`. */

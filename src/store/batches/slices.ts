@@ -3,7 +3,7 @@ import type { RunState } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
 import type { BatchSliceTable, RunTable } from '../tables.ts'
 
-/** Runs of a batch whose ids have the same distance from each other. */
+/** Runs of a batch whose ids are evenly spaced. */
 export interface Slice {
   readonly firstId: number
   readonly lastId: number

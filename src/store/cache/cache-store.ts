@@ -19,7 +19,7 @@ export interface CacheFigures {
 
 /** How many entries a statement reads. The number is small, because SQLite statements block the event loop. */
 const PAGE = 500
-/** The maximum number of values that one statement reads. The number is small, because a value may have up to 1 MB. */
+/** The maximum number of values that one statement reads. The number is small, because a value may be up to 1 MB in size. */
 const READ_PAGE = { mysql: 100, sqlite: 16 } as const
 
 /**

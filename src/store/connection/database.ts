@@ -54,7 +54,7 @@ export interface Database {
   readonly connectionIds: () => readonly number[]
   /** The pool's connections. Undefined on SQLite. */
   readonly poolFigures?: () => PoolFigures | undefined
-  /** Called when another connection was opened. */
+  /** Called when another connection has been opened. */
   onConnection: () => void
   /**
    * Runs `fn` in one transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when it

@@ -48,7 +48,7 @@ const COMMAND_BYTES = 1
 const MAX_BYTES_PER_CHARACTER = 3
 
 /**
- * Refuses a statement that is too large, because the server would cut the connection.
+ * Refuses a statement that is too large, because the server would close the connection.
  *
  * @throws PikoError `STATEMENT_TOO_LARGE`
  */

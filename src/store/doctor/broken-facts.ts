@@ -6,7 +6,7 @@ import { BrokenRows } from '../values/broken-rows.ts'
 import { RowCheck } from '../values/row-check.ts'
 import { ROW_RULES, type TableName } from '../values/row-rules.ts'
 
-/** The maximum numbers of rows that are named, and of steps of a check. */
+/** The maximum number of rows that are named. The number below limits the steps of a check. */
 const MAX_ROWS = 100
 const MAX_STEPS = 2_000
 /** How many of the newest rows of each table are also read. The number is smaller for tables with JSON, whose rows may be large. */
@@ -37,7 +37,7 @@ export async function brokenFacts(database: Database): Promise<readonly BrokenRo
   return [...found.values()]
 }
 
-/** Returns the unreadable rows among the last rows of a table by key. */
+/** Returns the unreadable rows among the rows with the greatest keys of a table. */
 async function newestBroken({ db, dialect }: Database, table: TableName): Promise<BrokenRow[]> {
   const { key, columns } = ROW_RULES[table]
   // The type is general, because the tables have different columns.
@@ -51,7 +51,7 @@ async function newestBroken({ db, dialect }: Database, table: TableName): Promis
 
 /**
  * Searches for unreadable shared values. Each version may be published again, so all versions are checked. The database checks them,
- * because a value may have a megabyte.
+ * because a value may be a megabyte in size.
  */
 async function brokenShared({ db, dialect }: Database): Promise<BrokenRow[]> {
   const broken: BrokenRow[] = []

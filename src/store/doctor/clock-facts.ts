@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 
 export interface ClockFacts {
-  /** How far the database's clock is ahead of this process's, in milliseconds. */
+  /** How far the database's clock is ahead of this process's clock, in milliseconds. */
   readonly aheadMs: number
   /** How accurate `aheadMs` is, in milliseconds. */
   readonly withinMs: number

@@ -82,8 +82,8 @@ async function wantedJobs(database: Database): Promise<WantedJob[]> {
 }
 
 /**
- * Returns the jobs with something to run that no live node has. Undefined if a live node does not report its jobs, or if there is no live
- * node. Pure.
+ * Returns the jobs that have something to run, but that are in no live node's code. Undefined if a live node does not report its jobs, or
+ * if there is no live node. Pure.
  */
 export function unknownJobsOf({
   nodes,

@@ -33,7 +33,7 @@ export interface EventPage {
 const NUMBERED = 1_000
 /** The maximum number of rows that one read returns. */
 const PAGE = 500
-/** The maximum number of events that the rows of one read have. The last row may exceed this limit. */
+/** The maximum number of events in the rows of one read. The last row may exceed this limit. */
 const PAGE_EVENTS = 4_000
 /** The maximum number of rows that one transaction deletes. */
 const DELETED = 500

@@ -41,7 +41,10 @@ export interface BeyondStep extends Pick<RetentionStep, 'count' | 'refused'> {
 
 /** The maximum number of runs that one step reads, by primary key. */
 const STEP = 1_000
-/** The number of ids in which one step searches for the runs of a job. This takes a few milliseconds, even if the job has no runs there. */
+/**
+ * The size of the range of ids in which one step searches for the runs of a job. This takes a few milliseconds, even if the job has no runs
+ * there.
+ */
 const SPAN = 10_000
 /** The maximum number of runs that one transaction deletes. */
 const BATCH = 200

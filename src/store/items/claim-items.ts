@@ -19,7 +19,10 @@ export interface ItemClaimRequest {
   readonly jobIds: readonly string[]
   /** Only items of these runs. Default: items of all runs. */
   readonly runIds?: readonly number[]
-  /** How long after the database's clock was read an item may begin, at the earliest. The rest of the claim takes about as long. */
+  /**
+   * The minimum time from the reading of the database's clock until an item may begin, in milliseconds. The rest of the claim takes about
+   * as long.
+   */
   readonly leadMs: number
   /** The node's monotonic clock, in milliseconds. */
   readonly monotonic: () => number
@@ -70,7 +73,7 @@ export interface ClaimedItems {
   readonly reading: ClockReading | undefined
 }
 
-/** How early a lane is read before its next item may begin, so that the item begins in time. */
+/** A lane is read this many milliseconds before its next item may begin, so that the item begins in time. */
 const LEAD_MS = 100
 /** If all items of a lane are running, the lane is read again after this time, in case the end of an item does not wake it. */
 const FULL_MS = 1_000

@@ -14,11 +14,11 @@ export interface ItemRunTable {
   stored: Generated<number>
   /** The result of the handler, as JSON. */
   output: Generated<string | null>
-  /** When the handler had added all items. After that, it is not called again. */
+  /** When the handler finished adding items. After that, it is not called again. */
   seeded_at: NullableInstant
   /**
-   * When the run had ended and no item of the generation was queued or running. If this is in the future, a replay has replaced the
-   * generation; see `giveUpItems`.
+   * When the generation was closed: the run had ended, and no item was queued or running. If this is in the future, a replay has replaced
+   * the generation; see `giveUpItems`.
    */
   ended_at: NullableInstant
   created_at: Instant
@@ -42,7 +42,7 @@ export interface ItemTable {
   data: string | null
   parent_id: number | null
   node_id: string | null
-  /** How often the item was claimed. With `node_id`, this fences the end of the item. */
+  /** How many times the item was claimed. With `node_id`, this fences the end of the item. */
   claims: Generated<number>
   /** How many tries have failed, by error class, as JSON. */
   tries: Generated<string | null>
@@ -125,7 +125,7 @@ export interface ItemStateTable {
   errors: Generated<number>
   /** The item that holds the state. */
   item_id: number | null
-  /** How often the item that holds the state has been claimed. */
+  /** How many times the item that holds the state has been claimed. */
   claims: number | null
   used_at: Instant
   retired_at: NullableInstant

@@ -22,7 +22,7 @@ export interface LaneChange {
   readonly name: string
   /** When one item may begin, to test the lane; undefined: the breaker has closed. */
   readonly openUntil: Date | undefined
-  /** How often the breaker has opened since the lane last worked. */
+  /** How many times the breaker has opened since the lane last worked. */
   readonly opens: number
 }
 

@@ -94,7 +94,8 @@ async function mysqlCounts(database: Database, jobIds: readonly string[], day: P
 }
 
 /**
- * Returns the numbers of runs and open windows by job, each counted up to a limit. SQLite counts limited subqueries without writing them.
+ * Returns the numbers of runs and open windows by job, each counted up to a limit. SQLite counts limited subqueries without storing their
+ * rows.
  */
 async function countsOf({ db }: Database, jobIds: readonly string[], since: number): Promise<Counts> {
   const most = sql.lit(MAX_COUNTED + 1)

@@ -40,15 +40,15 @@ const USES_PER_COST = 20
 const MAX_USE_MS = 10_000
 
 /**
- * Returns the condition that a job's schedule equals the one in code, byte for byte, because MySQL's columns ignore upper and lower case. A
- * comparison with null alone would be neither true nor false.
+ * Returns the condition that a job's schedule equals the one in code. Compares bytes, because MySQL's columns ignore case. A comparison
+ * with null alone would be neither true nor false.
  */
 export function sameSchedule({ name }: Dialect): RawBuilder<boolean> {
   const [own, code] = [sql`coalesce(schedule, '')`, sql`coalesce(code_schedule, '')`]
   return name === 'mysql' ? sql`(CAST(${own} AS BINARY) = CAST(${code} AS BINARY))` : sql`(${own} = ${code})`
 }
 
-/** Orders jobs: first late jobs, the longest late one before all others; then jobs with failures; then the others by id. */
+/** Orders jobs: first late jobs, beginning with the one that has been late longest; then jobs with failures; then the others by id. */
 export function byAttention(one: JobRank, other: JobRank): number {
   if (one.lateSince !== other.lateSince) return one.lateSince < other.lateSince ? -1 : 1
   if (one.hasFailed !== other.hasFailed) return one.hasFailed ? -1 : 1
@@ -124,7 +124,7 @@ async function rankRows({ db, dialect }: Database, after: string, since: number)
   const oldest = (state: string): RawBuilder<unknown> =>
     sql`coalesce((SELECT w.start_at FROM piko_window w WHERE w.job_id = j.id AND w.state = ${sql.lit(state)} ORDER BY w.start_at LIMIT 1), ${never})`
   const least = sql`${sql.raw(isMysql ? 'LEAST' : 'min')}(${sql.join(OPEN_WINDOWS.map(oldest))})`
-  // For a condition on their ids, MySQL would read all failed runs of a job. So only the newest id is read and compared.
+  // With a condition on the ids, MySQL would read all failed runs of a job. So only the newest id is read and compared.
   const hasFailed = isMysql
     ? sql`coalesce((SELECT r.id FROM piko_run r FORCE INDEX (run_job) WHERE r.job_id = j.id AND r.state = 'failed' ORDER BY r.id DESC LIMIT 1), -1) >= ${sql.lit(since)}`
     : sql`EXISTS (SELECT 1 FROM piko_run r WHERE r.job_id = j.id AND r.state = 'failed' AND r.id >= ${sql.lit(since)})`

@@ -141,8 +141,9 @@ export class JobStore {
   }
 
   /**
-   * Returns a page of jobs, those that need attention first: late jobs, the longest late one before all others; then jobs with failures;
-   * then the others by id. The order changes with the jobs, so a later page may repeat a job. `after` is the last job of the previous page.
+   * Returns a page of jobs, those that need attention first: late jobs, beginning with the one that has been late longest; then jobs with
+   * failures; then the others by id. The order changes with the jobs, so a later page may repeat a job. `after` is the last job of the
+   * previous page.
    */
   async pageByAttention({ after, limit = 100, search, ...filter }: JobFilter): Promise<JobPage> {
     const { state, hasWindows, ids, isOverridden } = filter

@@ -57,7 +57,7 @@ export async function failuresOnMysql(
 ): Promise<Counts> {
   const found: Counts = new Map()
   let few = jobIds
-  // A job can have too many failures to count them all only if there were many runs.
+  // Only if there were many runs can a job have more failures than are counted.
   if (end - since > most * jobIds.length) {
     const { rows } = await sql<{ id: string; last: number | null }>`
       SELECT j.id, ${nthNewest('failed', most)} AS last FROM piko_job j WHERE j.id IN ${among(jobIds)}

@@ -10,7 +10,7 @@ import { nodeSqlite } from '../../sql/node-sqlite.ts'
 import { lostFile, type OpenedFile } from '../connection/sqlite/sqlite-files.ts'
 import { withPeerName } from '../../sql/tls-stream.ts'
 
-/** The database of the lease. */
+/** The database that stores the lease. */
 export type HeartbeatTarget =
   | { readonly mysql: ConnectionOptions }
   /** `files`: the files to which the path led when the store was opened. */
@@ -205,7 +205,7 @@ function isOverdue(memory: HeartbeatMemory): boolean {
   return at !== 0n && process.hrtime.bigint() > at
 }
 
-/** A node whose lease is renewed, or was until it was lost. */
+/** A node whose lease is being renewed, or was renewed until it was lost. */
 interface Kept {
   /** The watch continues after the loss of the lease, because the event loop may stay blocked forever. */
   readonly watch: BlockWatch

@@ -99,7 +99,7 @@ export class NoticeStore {
     return soundRows(dialect, 'piko_alert', rows, broken.report).map((row) => alertOf(row, dialect))
   }
 
-  /** Lists the jobs with a deadline, and what is late in them. */
+  /** Lists the jobs with a deadline, and what is late in each of them. */
   overdue(): Promise<Overdue[]> {
     return overdueJobs(this.#database)
   }

@@ -127,7 +127,7 @@ export class CancelStore {
     }
   }
 
-  /** Returns the next job, in the order of job ids, that has runs which have not ended. Reads only a few index entries. */
+  /** Returns the next job, in the order of job ids, with runs that have not ended. Reads only a few index entries. */
   async #nextJob(after: string): Promise<string | undefined> {
     const { db } = this.#database
     const first = (state: typeof QUEUED) =>

@@ -12,7 +12,7 @@ export function fenceOf(runId: number, claims: number): number {
   return runId * FENCE_FACTOR + claims
 }
 
-/** Returns how often the run has been claimed, including this claim. */
+/** Returns how many times the run has been claimed, including this claim. */
 export function claimsIn({ runId, fence }: { readonly runId: number; readonly fence: number }): number {
   return fence - runId * FENCE_FACTOR
 }

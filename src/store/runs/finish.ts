@@ -22,7 +22,10 @@ export interface Finish {
   readonly idleItems?: number | undefined
 }
 
-/** Returns the column `phases` to update for many runs; nothing if no finish has phases. An attempt that has only a handler has none. */
+/**
+ * Returns the column `phases` to update for many runs; nothing if no finish has phases. An attempt that consists only of its handler has no
+ * phases.
+ */
 export function phasesOfMany(finishes: readonly Finish[]): { phases?: RawBuilder<string | null> } {
   const arms = finishes.flatMap(({ claim, phases }) =>
     phases === undefined ? [] : sql`WHEN ${sql.lit(claim.runId)} THEN ${sql.lit(phases)}`,

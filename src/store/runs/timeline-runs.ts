@@ -25,8 +25,8 @@ export interface TimelineRun extends Omit<
   'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'
 > {
   /**
-   * When the handler of the last attempt began, if the attempt has ended and waited on its node for a slot or for resources. Otherwise it
-   * began when the run was claimed, or within a second.
+   * When the handler of the last attempt began. Set only if the attempt has ended and first waited on its node for a slot or for resources.
+   * If an ended attempt did not wait, its handler began at most a second after the claim.
    */
   readonly beganAt: Date | undefined
 }
@@ -120,7 +120,7 @@ async function searched(database: Database, { range, jobId, limit }: Search, ids
   return { rows, isWhole: rows.length <= limit }
 }
 
-/** Reads every n-th run. The ids are read by primary key, so it does not matter how many lie between them. */
+/** Reads runs with evenly spaced ids, by primary key. So the time does not depend on how many ids lie between them. */
 async function sampled(database: Database, range: Window, ids: Ids, limit: number): Promise<Found> {
   const size = Math.min(limit, SAMPLED)
   const step = (ids.last - ids.lowest + 1) / size

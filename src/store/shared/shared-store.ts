@@ -23,7 +23,7 @@ export interface SharedSummary extends Omit<SharedRecord, 'value'> {
 /** The maximum number of topics that one statement reads. A statement with more parameters would not be faster. */
 const MAX_TOPICS = 500
 const MAX_REASON = 500
-/** How many rows of a history one read returns. A row may have a megabyte. */
+/** How many rows of a history one read returns. A row may be a megabyte in size. */
 const PAGE = 20
 const PRUNED_AT_ONCE = 1_000
 

@@ -110,7 +110,7 @@ export class DeadRowStore {
     await retry(() => sql`INSERT INTO piko_dead_row (${names}) VALUES ${values}${onKey}`.execute(db))
   }
 
-  /** Lists rows in the order of their ids. The first one follows the id `after`. */
+  /** Lists rows with ids greater than `after`, in the order of their ids. */
   async list(filter: DeadRowFilter, limit: number, after = 0): Promise<DeadRow[]> {
     const { dialect, broken } = this.#database
     const rows = await inPages<Selectable<DeadRowTable>>(

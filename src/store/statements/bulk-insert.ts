@@ -18,7 +18,7 @@ export type Columns = ReadonlyMap<string, readonly Cell[]>
 /**
  * Builds one INSERT of many rows as text. For a thousand rows, a query builder would take longer than the database.
  *
- * On MySQL, plain values are written into the text, because each placeholder costs its driver a search in the text. On SQLite, all values
+ * On MySQL, plain values are written into the text, because the driver searches the text for each placeholder. On SQLite, all values
  * are bound, so that the prepared statement can be reused for the same columns and number of rows. A column with the same value in all rows
  * comes first, and its text is built once, unless it is bound.
  *

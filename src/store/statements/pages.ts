@@ -4,9 +4,9 @@ const PAGE = 1_000
 /**
  * Reads rows page by page.
  *
- * @param read reads `limit` rows that follow the given row, in order; for undefined, the first rows. If there are fewer, they are the last
- * ones
- * @param most how many rows one read returns, at most
+ * @param read returns the next `limit` rows after the given row, in order; for undefined, the first rows. Fewer rows than `limit` are the
+ *   last ones
+ * @param most the maximum number of rows of one read
  */
 export function inPages<Row>(
   limit: number,
@@ -20,7 +20,7 @@ export function inPages<Row>(
  * Like {@link inPages}, but reads on until `limit` rows are readable. Without this, a page with broken rows would look like the last page.
  *
  * @param sound returns the values of the rows that can be read
- * @param most how many rows one read returns, at most
+ * @param most the maximum number of rows of one read
  */
 export async function soundInPages<Row, Value>(
   limit: number,

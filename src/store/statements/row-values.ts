@@ -1,8 +1,8 @@
 import { describe, PikoError } from '../../errors.ts'
 
 /**
- * Returns the values of rows in the order of the columns. Drivers return rows in different forms: as objects with their own names, as
- * lists, as one object per table, or with bytes instead of text.
+ * Returns the values of rows in the order of the columns. Drivers return rows in different forms: as objects with names that the driver may
+ * have changed, as lists, as one object per table, or with bytes instead of text.
  */
 export function valuesOf(rows: readonly unknown[]): unknown[][] {
   return rows.map((row) => flat(row))
@@ -34,6 +34,6 @@ export function readDigest(value: unknown): string {
 export function unreadable(value: unknown): PikoError {
   return new PikoError(
     'USAGE',
-    `the connection of trx returned ${describe(value)} instead of a number or a string: its option typeCast changes values; roll back, and use next() for numbers and strings there, or pass a connection of mysql2/promise, where Piko bypasses that option`,
+    `the connection of trx returned ${describe(value)} instead of a number or a string, because its typeCast option changes values; roll back. Then return next() for numbers and strings in typeCast, or pass a mysql2/promise connection, for which Piko bypasses typeCast`,
   )
 }

@@ -44,7 +44,7 @@ export interface Mysql2Connection {
   readonly connection?: object
 }
 
-/** The transaction that stores a run: of `app.sql.transaction`, of `ctx.commit`, or of the user's own library. */
+/** The transaction that stores a run: from `app.sql.transaction`, from `ctx.commit`, or from the user's own library. */
 export type EnqueueTransaction = SqlExecutor | KyselyTransaction | Mysql2Connection
 
 /** Runs the statements of one transaction. */

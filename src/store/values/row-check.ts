@@ -106,7 +106,10 @@ export class RowCheck {
     return this.#statesFrom % (SPANS * SPAN) > 0
   }
 
-  /** Reads a table in the order of its key. If more rows than a page have the same first part of the key, the others are left out. */
+  /**
+   * Reads a table in the order of its key. If more rows share the first part of the key than one page holds, the remaining ones are left
+   * out.
+   */
   #pages(table: TableName, key: 'id' | 'job_id' | 'name', size = PAGE): () => Promise<boolean> {
     let after: unknown
     return async () => {

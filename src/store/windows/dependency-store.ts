@@ -69,8 +69,8 @@ export class DependencyStore {
    * A window whose run the database refuses becomes failed. The others of its batch get their runs.
    *
    * @param aside windows to skip
-   * @returns how many windows it checked, how many got runs, which were refused, and which have an unreadable row, or depend on a window
-   * with one; the last ones continue to wait, and the rows are reported
+   * @returns the number of checked windows, the number of windows that got runs, the refused windows, and the `broken` ones: they have an
+   * unreadable row or depend on one. Broken windows continue to wait, and their rows are reported
    */
   async promote(jobIds: readonly string[], promotion: Promotion, aside: readonly number[] = []): Promise<Promoted> {
     const ids = await this.#ready(jobIds, aside)

@@ -21,7 +21,7 @@ export const OPEN_WINDOWS = ['pending', 'waiting', 'failed', 'cancelled', 'stale
  * Returns the oldest open window of each job with windows, by job id. Needs one read of the index (job_id, state, start_at) for each job
  * and state.
  *
- * @param which the ids of jobs, or how many jobs to read, at most
+ * @param which the ids of jobs, or the maximum number of jobs to read
  */
 export async function oldestOpenWindows(
   { db, dialect, broken }: Database,

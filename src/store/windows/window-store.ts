@@ -41,7 +41,7 @@ export interface LedgerWindow extends Window {
 export interface LedgerSummary {
   readonly jobId: string
   readonly counts: Readonly<Record<WindowState, number>>
-  /** The start of the window from which windows are counted and missing ones are searched. Undefined: the first window. */
+  /** The start of the first window that is counted. Missing windows before it are not searched for. Undefined: all windows are counted. */
   readonly countedFrom: Date | undefined
   /**
    * Where the watermark begins: the start of the first window that the planner itself created. Earlier windows, from backfills or manual
@@ -116,7 +116,7 @@ export class WindowStore {
     return { ...summary, watermark: hole && hole < start ? start : (hole ?? end) }
   }
 
-  /** Returns the stored start of the first one of the newest windows. Undefined if there are no older windows. */
+  /** Returns the stored start of the first of a job's last `newest` windows. Undefined if there are no older windows. */
   async #startOfNewest(jobId: string, newest: number): Promise<Date | string | undefined> {
     const rows = await this.#database.db
       .selectFrom('piko_window')

@@ -73,7 +73,7 @@ export class MysqlPool implements KyselyPool {
   readonly #waiting = new Set<(error: PikoError) => void>()
   /** The server's `innodb_rollback_on_timeout`. */
   rollsBackOnTimeout = false
-  /** Called when another connection was opened. Its session is not set up yet. */
+  /** Called when another connection has been opened. Its session is not set up yet. */
   onOpened: () => void = () => {}
   #hasConnected = false
   #isCut: PikoError | undefined
@@ -129,7 +129,7 @@ export class MysqlPool implements KyselyPool {
     this.#destroyAll(error)
   }
 
-  /** Waits at most 5 s for running statements. Then it rejects them and cuts their connections. */
+  /** Waits at most 5 s for running statements. Then rejects them and closes their connections. */
   end(callback: (error: unknown) => void): void {
     if (this.#isCut) {
       this.#pool.end(() => {})

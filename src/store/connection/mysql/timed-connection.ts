@@ -24,7 +24,7 @@ type Answer = Parameters<NonNullable<Parameters<KyselyConnection['query']>[2]>>
 
 /**
  * A connection with a time limit for each statement, because a server that never answers would block the caller forever. After a timeout,
- * the connection is cut, so that the server rolls back.
+ * the connection is closed, so that the server rolls back.
  */
 export class TimedConnection implements KyselyConnection {
   readonly #connection: PoolConnection
@@ -71,7 +71,8 @@ export class TimedConnection implements KyselyConnection {
       timeoutMs > 0
         ? setTimeout(() => socketOf(this.#connection)?.destroy(timedOut(text, timeoutMs)), timeoutMs)
         : undefined
-    // Without values, the driver does not search the text for placeholders. In a string with many rows, this search takes the most time.
+    // Without values, the driver does not search the text for placeholders. For a statement with many rows, this search takes the most
+    // time.
     const values = Array.isArray(parameters) && parameters.length === 0 ? undefined : parameters
     const file = localFileOf(parameters)
     const statement: QueryOptions = {
@@ -90,7 +91,7 @@ export class TimedConnection implements KyselyConnection {
       const stray = error ? undefined : this.#watch.answered(text, result)
       // Migrations report missing privileges themselves.
       const told = error && !isDdl ? withMissingRight(error, this.#database()) : (stray ?? error)
-      // A connection keeps the privileges from when it was opened, so a new GRANT needs a new connection.
+      // A connection keeps the privileges that its user had when it was opened, so a new GRANT needs a new connection.
       this.#isSpent ||= told !== error
       answered(told, result as Answer[1])
     }) as unknown as ReturnType<KyselyConnection['query']>

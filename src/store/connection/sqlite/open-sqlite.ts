@@ -80,7 +80,7 @@ function wholly(statement: StatementSync, text: string): StatementSync {
 }
 
 const READ = /^\s*select\b/i
-/** A `*` that stands for no columns. */
+/** A `*` that does not stand for columns. */
 const COUNT = /\bcount\(\*\)/gi
 
 function exactRow(row: unknown): unknown {

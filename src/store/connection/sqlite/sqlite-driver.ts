@@ -180,7 +180,8 @@ class ImmediateDriver extends SqliteDriver {
 }
 
 /**
- * A single write waits for the transaction of another connection of this process. Every statement waits if a turn of the event loop is due.
+ * A write outside a transaction waits for the transactions of this process's other connections. Every statement waits if a turn of the
+ * event loop is due.
  */
 class TurnConnection implements DatabaseConnection {
   /** Whether a transaction is open on this connection. */
@@ -234,7 +235,7 @@ class TurnConnection implements DatabaseConnection {
 /** Matches a SELECT, which never writes. */
 const SELECT = /^\s*select\b/i
 
-/** Returns how many rows were changed. If a statement has RETURNING, these are its rows. */
+/** Returns how many rows were changed. If the statement has RETURNING, this is the number of rows that it returned. */
 function changedRows({ sql }: CompiledQuery, { numAffectedRows, rows }: QueryResult<unknown>): number {
   if (numAffectedRows !== undefined) return Number(numAffectedRows)
   return rows.length > 0 && /\breturning\b/i.test(sql.slice(-100)) ? rows.length : 0

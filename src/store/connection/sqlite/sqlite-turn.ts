@@ -26,8 +26,8 @@ export class SqliteTurn {
   }
 
   /**
-   * Resolves with a function that returns the turn. A caller waits while the callers before it get their turns. If a holder never finishes,
-   * the caller continues without the turn.
+   * Resolves with a function that releases the turn. A caller waits while the callers before it get their turns. If a holder never
+   * finishes, the caller continues without the turn.
    */
   async take(): Promise<() => void> {
     if (this.#takenAt !== undefined && !(await this.#standInLine())) return () => {}

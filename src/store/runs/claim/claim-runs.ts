@@ -14,7 +14,7 @@ import { lockDue, lookForDue } from './lock-due.ts'
 import { SetAsideRuns } from './set-aside-runs.ts'
 import { takeRuns } from './take-runs.ts'
 
-/** How often a claim is retried on a server without SKIP LOCKED. There, other nodes may take all runs that the claim has found. */
+/** How many times a claim is retried on a server without SKIP LOCKED. There, other nodes may take all runs that the claim has found. */
 const MAX_OVERTAKEN = 20
 
 /** Takes due runs from the queue. */
