@@ -55,7 +55,7 @@ export function cancelledError(): RunError {
   return withoutStack(runCancelled())
 }
 
-/** Creates the error to store for a run whose nodes have died too often. */
+/** Creates the error to store for a run whose nodes have died too many times. */
 export function crashedError(deaths: number): RunError {
   return withoutStack(
     new PikoError(

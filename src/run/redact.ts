@@ -18,7 +18,10 @@ const MARKED =
 /** Matches the secret part of a webhook address of Slack or Discord. */
 const WEBHOOK =
   /(\/\/(?:hooks\.slack\.com\/(?:services|workflows|triggers)|discord(?:app)?\.com\/api\/webhooks)\/)[\w/-]{1,512}/gi
-/** Matches the password of an SQL statement, of the MySQL client and of curl, and the text of an XML element. */
+/**
+ * These three match the password in an SQL statement, the password in a call of the MySQL client or of curl, and the text of an XML
+ * element.
+ */
 const IN_SQL =
   /\b((?:IDENTIFIED[ \t]{1,4}(?:WITH[ \t]{1,4}\w{1,64}[ \t]{1,4})?(?:BY|AS)|PASSWORD[ \t]{0,4}\()[ \t]{0,4}(?:PASSWORD[ \t]{1,4})?)(\\{0,15}['"])(?:(?!\2)[^]){1,512}\2/gi
 const IN_COMMAND =

@@ -184,7 +184,7 @@ export class Dispatcher extends LoopService {
     if (free <= 0 || this.#parts.executor.isLeaving || this.#parts.ownRuns?.size === 0) return 'full'
     // Waits if runs begin now: short runs may end in a moment, and one claim for all their slots is not slower than one for a few.
     if (free < MAX_RUNS && this.#parts.executor.isBeginning) return 'wait'
-    // Without a valid lease, another node would immediately return these claims to the queue.
+    // If this node has no valid lease, another node would immediately return these claims to the queue.
     if (!this.#parts.holdsLease()) return 'wait'
     return this.#isQueueEmpty ? 'look' : 'claim'
   }

@@ -31,7 +31,7 @@ export class LeftOut {
     this.#endedNames = undefined
   }
 
-  /** Adds the jobs and keys whose limits are reached, as the answer says. */
+  /** Adds the jobs and keys whose limits are reached according to the answer. */
   answered(blocked: readonly Blocked[], now: number): void {
     for (const one of blocked) this.add(one, now)
     this.#ended = undefined
@@ -87,7 +87,7 @@ export class LeftOut {
   /**
    * Returns when the first entry ends.
    *
-   * @param isTimed considers only entries that are waiting for a time
+   * @param isTimed whether to consider only entries that are waiting for a time
    */
   soonest(isTimed = false): number {
     let soonest = Infinity

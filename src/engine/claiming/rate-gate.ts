@@ -26,7 +26,8 @@ export interface RateGateParts {
 
 /**
  * A claim of a job with a rate limit has a place: a short period in which it may begin. A run misses its place if its resources or the
- * event loop delay it. Then it waits here for another place. All late runs of one turn of the event loop get new places in one transaction.
+ * event loop delay it. Then it waits here for another place. All runs that are late in the same turn of the event loop get new places in
+ * one transaction.
  */
 export class RateGate {
   readonly #parts: RateGateParts
@@ -50,7 +51,7 @@ export class RateGate {
   }
 
   /**
-   * Calls `begin` when the run's place is open, in the same turn of the event loop.
+   * Waits until the run's place is open, then calls `begin` in the same turn of the event loop.
    *
    * @param leave called instead if the run must return to the queue
    * @throws the reason of the attempt's abort
@@ -88,8 +89,8 @@ export class RateGate {
   }
 
   /**
-   * Records a later use of the place if the first synchronous part of the handler took longer than the place was open. Called after that
-   * part.
+   * Called after the first synchronous part of the handler. If this part has ended too late for the place, records a later use of the
+   * place.
    */
   begun(attempt: LiveAttempt): void {
     const { place: used } = attempt

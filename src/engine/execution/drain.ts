@@ -10,7 +10,7 @@ export interface DrainParts {
   readonly plan: StopPlan
   /** Claims whose outcomes are not stored yet, by fence. */
   readonly taken: ReadonlyMap<number, Taken>
-  /** Returns all claims whose handlers have not begun to the queue. */
+  /** Returns to the queue all claims whose handlers have not begun. */
   readonly handOver: () => void
   /** Ends a run without its handler. */
   readonly giveUp: (taken: Taken, attempt: LiveAttempt) => void

@@ -102,7 +102,7 @@ export class Slots {
     this.#waiting.took(ms)
   }
 
-  /** Returns all claims that have not begun to the queue. */
+  /** Returns to the queue all claims that have not begun. */
   handOver(): void {
     this.#waiting.giveBackAll()
     for (const taken of this.#early.takeAll()) this.#parts.giveBack(taken)

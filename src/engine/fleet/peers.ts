@@ -116,7 +116,7 @@ export class Peers {
   /** Logs a failed connection. Wrong settings cause one warning per node. A node that has stopped or can't be reached is normal. */
   #logFailure({ id, linkKey }: PeerRow, error: unknown): void {
     const { log } = this.#parts.options
-    // A wrong key from the row is normal: after a restart of the other node, the row may still have the key of its last start.
+    // A wrong key from the row is normal: after a restart of the other node, the row may still have the key of its previous start.
     const isDenied = isPikoError(error) && error.code === 'LINK_DENIED' && linkKey === undefined
     const isWrong = isDenied || trustAdvice(error) !== undefined
     if (!isWrong || this.#warned.has(id)) return log?.debug({ err: error, node: id }, 'another node cannot be reached')

@@ -98,7 +98,7 @@ export class ItemAttempt {
     return Math.max(0, this.#now() - this.#begunMs)
   }
 
-  /** How many tries have failed, by class. After a checkpoint, most classes are counted anew. */
+  /** How many tries have failed, by class. After a checkpoint, most classes are counted from zero again. */
   get countedTries(): Readonly<Record<string, number>> {
     return this.hasProgressed ? renewedTries(this.tries, this.kind.budgets) : this.tries
   }

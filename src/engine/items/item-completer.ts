@@ -23,7 +23,10 @@ export interface ItemFinish extends Omit<EndedItem, 'added' | 'duplicates'> {
 export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100
-/** The maximum number of bytes of items that one transaction adds, so that it stays short. A single larger item is still added. */
+/**
+ * The maximum total size of the items that one transaction adds, in bytes. It keeps the transaction short. A single larger item is still
+ * added.
+ */
 const MAX_ADDED_BYTES = 8_000_000
 /** The estimated size of an added item without its data, in bytes. */
 const ITEM_BYTES = 500

@@ -420,7 +420,7 @@ export class ItemRunner extends Service {
     this.#end(held, dying.end, dying.lane)
   }
 
-  /** Returns an item that has not begun to the queue. This does not count as a try. */
+  /** Returns to the queue an item that has not begun. This does not count as a try. */
   #giveBack(held: Held): void {
     this.#end(held, { to: 'queued', delayMs: 0 }, undefined)
   }

@@ -148,7 +148,7 @@ async function* entriesOf(folder: string): AsyncGenerator<string, void, undefine
   for await (const entry of opened) yield join(folder, entry.name)
 }
 
-/** Calls a function. Returns undefined if its file or folder does not exist or is not a folder. */
+/** Calls a function that reads a file or folder. Returns undefined if the file or folder does not exist, or is not a folder. */
 async function orGone<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read()

@@ -18,7 +18,7 @@ export interface LoopFailure {
 
 /**
  * Loops of a node report here when they fail and when they work again. This shows whether the store is available. An outage begins with the
- * first failure, and ends when every failed loop has worked again. So a server that answers reads but refuses writes counts as unavailable.
+ * first failure, and ends when every failed loop works again. So a server that answers reads but refuses writes counts as unavailable.
  */
 export class LoopHealth {
   readonly #parts: { readonly events: Events; readonly clock: Clock }

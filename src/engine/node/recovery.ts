@@ -34,8 +34,8 @@ export interface RecoveryParts extends LoopServiceParts {
 }
 
 /**
- * Puts runs that no node executes back into the queue. Every node does this for nodes whose lease has expired. Each node also does it for
- * claims under its own id that it does not know, because the database's answer to the claim was lost. The fence makes sure that only these
+ * Puts runs that no node executes back into the queue. Every node does this for nodes whose lease has expired. Each node also does this for
+ * claims under its own id that it does not know about: the database's answer to the claim was lost. The fence makes sure that only these
  * claims are returned.
  */
 export class Recovery extends LoopService {
@@ -44,8 +44,8 @@ export class Recovery extends LoopService {
   /** Runs that could not be returned to the queue. Each has a time until which it is skipped. */
   readonly #refused = new Map<number, number>()
   /**
-   * The last orphan, a run of a dead node, that was read. Each call reads a limited number and continues here. Otherwise the same runs that
-   * can't be returned would come first every time.
+   * The last orphan that was read; an orphan is a run of a dead node. Each call reads a limited number of orphans, and the next call
+   * continues after this one. Otherwise the same runs that can't be returned to the queue would come first every time.
    */
   #after = 0
   #hasToldDenied = false

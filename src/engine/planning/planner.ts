@@ -58,8 +58,8 @@ export class Planner extends LoopService {
   readonly #parts: PlannerParts
   // The jobs of other nodes. This node does not plan them, because its code does not know them.
   readonly #unknown = new Set<string>()
-  // Known jobs to which another node's code has added windows, or from which it has removed them. Until this time, in epoch milliseconds,
-  // only other nodes plan them.
+  // Known jobs to which another node's code has added windows, or from which it has removed them. Each has a time, in epoch milliseconds,
+  // until which only other nodes plan it.
   readonly #otherForm = new Map<string, number>()
   readonly #edits: ScheduleEdits
   readonly #setAside: RefusedPlans

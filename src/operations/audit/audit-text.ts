@@ -19,7 +19,7 @@ const HIDDEN = '[redacted]'
  */
 export function auditText(value: unknown): string | undefined {
   if (value === undefined) return undefined
-  // JSON has no text for a symbol and a function.
+  // JSON can't represent a symbol or a function.
   const text = safely((): string | undefined => JSON.stringify(copyOf(value, 0, { left: MAX_VALUES })), undefined)
   const safe = redactText((text ?? '"[unreadable]"').toWellFormed())
   if (safe.length * 3 <= MAX_AUDIT_BYTES || Buffer.byteLength(safe) <= MAX_AUDIT_BYTES) return safe

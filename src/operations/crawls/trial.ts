@@ -113,7 +113,7 @@ export class Trial implements ItemActions {
       const item = itemOf(this.attempt)
       await withRunSignal(base, () => page.run(item, itemContext(base, this.attempt, item, this) as never))
     } finally {
-      // The resources are returned as after a failed run, so that their transactions are rolled back.
+      // The resources are given back as after a failed run, so that their transactions are rolled back.
       await release({ ok: false, error: new RolledBack(WHY) }).catch((error: unknown) => {
         if (!isRolledBack(error)) log.warn({ err: error }, 'a resource could not be returned')
       })

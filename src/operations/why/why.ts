@@ -107,7 +107,7 @@ function isOpen(run: Run | undefined): boolean {
   return run?.state === 'queued' || run?.state === 'running'
 }
 
-/** Returns the oldest run of a job that is due, or the newest run of a job without a schedule. */
+/** Returns the oldest due run of a job, or the newest run of a job without a schedule. */
 async function waitingRun({ runs }: Store, { id: jobId, schedule }: JobRow, now: Date): Promise<Run | undefined> {
   const queued = await runs.list({ jobId, state: 'queued', limit: MAX_QUEUED })
   const due = queued.findLast(({ runAt }) => runAt <= now)
