@@ -14,8 +14,8 @@ export class PikoLife {
     this.#modules = modules
     this.#starts = starts
     // At the start, Nest calls the hooks of modules near the root last; at the end, it calls them first. The distance of -1 puts this
-    // module in front of the root, so everything that a run may use is ready before the first run begins, and still available when the last
-    // one ends.
+    // module in front of the root. So everything that a run may use is ready before the first run begins, and is still available when the
+    // last run ends.
     for (const one of modules.values()) if (one.metatype === module) one.distance = -1
   }
 

@@ -160,8 +160,9 @@ export function intervalOf(interval: Duration | number, what: string): number {
 }
 
 /**
- * @returns after how many milliseconds a timer fires first
- * @throws PikoError `DURATION_INVALID`; `RangeError` for two first times
+ * Returns the delay before the first tick of a timer, in milliseconds.
+ *
+ * @throws PikoError `DURATION_INVALID`; `RangeError` if both `immediate` and `after` are given
  */
 export function firstDelayMs(intervalMs: number, { immediate = false, after }: TimerOptions, what: string): number {
   if (after === undefined) return immediate ? 0 : intervalMs

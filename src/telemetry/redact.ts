@@ -12,8 +12,8 @@ const MAX_AGGREGATED = 5
 const LONGEST_MESSAGE = 8_000
 const LONGEST_STACK = 16_000
 /**
- * How many characters of a string are searched for secrets. A string is redacted before it is cut to its final length, because a connection
- * string that was cut no longer matches the pattern.
+ * How many characters of a string are searched for secrets. A string is redacted before it is truncated, because a truncated connection
+ * string no longer matches the pattern.
  */
 const LONGEST_SEARCHED = 100_000
 const UNREADABLE = "[can't be read]"

@@ -103,7 +103,7 @@ export class Proxies {
     this.#given = given
   }
 
-  /** The names of the proxies whose last request to a host was blocked. */
+  /** Returns the names of the proxies whose last request to a host was blocked. */
   blockedAt(host: string): ReadonlySet<string> {
     return this.#hostOf(host).blocked
   }

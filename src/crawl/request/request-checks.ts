@@ -161,7 +161,7 @@ export function headerProblem(name: string, value: unknown): string | undefined 
   return isFit ? undefined : 'contains characters that HTTP does not allow in headers'
 }
 
-/** An empty string is a link to the page itself. As a seed, it fails alone, like any other invalid URL. */
+/** Checks only the length. An empty string is a link to the page itself. As a seed, it fails alone, like any other invalid URL. */
 function isUrlText(text: string): boolean {
   return text.length <= MAX_URL_LENGTH
 }

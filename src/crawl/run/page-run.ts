@@ -289,7 +289,7 @@ export class PageRun {
       },
       retryLater: (when) => {
         this.#ending = 'later'
-        // The step asked to try the page later, so the next try must download it again.
+        // The step has asked for a later try, which must download the page again.
         this.#ctx.keep(undefined)
         return this.#ctx.retryLater(when)
       },

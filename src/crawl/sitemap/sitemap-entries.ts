@@ -106,7 +106,7 @@ class LineScanner {
 
   *write(piece: string): Generator<Located, void> {
     const lines = (this.#rest + piece).split(/\r\n|\r|\n/)
-    // An unfinished line is cut. Otherwise it would grow with each piece, and be searched again each time.
+    // An unfinished line is truncated. Otherwise it would grow with each piece, and be searched again each time.
     this.#rest = (lines.pop() ?? '').slice(0, MAX_LINE)
     for (const line of lines)
       if (line.length < MAX_LINE && URL.canParse(line.trim()))

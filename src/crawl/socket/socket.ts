@@ -54,7 +54,9 @@ export interface SocketUntil {
   readonly messages?: number
   /** The maximum time without a message. Default `'30s'`. */
   readonly idle?: Duration
-  /** The maximum time that the connection stays open. Default: no limit. The step's time limit still applies, but it fails the item. */
+  /**
+   * The maximum time that the connection stays open. Default: no limit. The step's time limit still applies; exceeding it fails the item.
+   */
   readonly time?: Duration
 }
 

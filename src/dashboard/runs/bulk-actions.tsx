@@ -25,7 +25,10 @@ export function BulkActions({ filter }: { readonly filter: Query }) {
   )
 }
 
-/** A bulk operation ignores a filter that it does not support. It would then select other runs than those on the page. */
+/**
+ * Returns why a bulk action is off. A bulk operation ignores a filter that it does not support. It would then select
+ * other runs than those on the page.
+ */
 function offWith(others: Query, otherwise: string | undefined): string | undefined {
   const [first] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
   return first === undefined ? otherwise : `remove the filter "${first}", which this action does not have`

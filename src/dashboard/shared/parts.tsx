@@ -133,7 +133,10 @@ export function Shown<T>({
   )
 }
 
-/** An instant in the chosen zone, which may be that of the job to which this part of the page belongs. Its tooltip shows it in UTC. */
+/**
+ * An instant in the chosen zone: UTC, the browser's zone, or the zone of the job to which this part of the page belongs. Its tooltip shows
+ * it in UTC.
+ */
 export function Instant({ at, away = false }: { readonly at: string | undefined; readonly away?: boolean }) {
   const zone = useZone()
   if (at === undefined) return <span class="quiet">—</span>

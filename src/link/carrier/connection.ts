@@ -202,8 +202,8 @@ export class Connection implements Carrier {
     try {
       if (this.#reader) this.#reader.push(bytes)
       else this.#begun(bytes)
-      // If both ends are in this process, a handler may have caused an answer of the other end. The call that is already reading also reads
-      // these bytes.
+      // If both ends are in this process, a handler may make the other end answer during this call. The call that is already reading also
+      // reads these bytes.
       if (this.#isReading) return
       this.#isReading = true
       for (let frame = this.#reader?.next(); frame; frame = this.#reader?.next()) {

@@ -4,7 +4,7 @@ import type { HalfOpen, HalfOpenConnection } from './half-open.ts'
 export interface ArrivalLimits {
   /** How long a connection may take to get ready, in milliseconds. */
   readonly ms: number
-  /** The places for connections that are not ready. */
+  /** The slots for connections that are not ready. */
   readonly halfOpen: HalfOpen<HalfOpenConnection>
   /** Called for each connection that was closed before it was ready. */
   readonly refused: () => void
@@ -50,7 +50,7 @@ export class Arrivals {
   }
 }
 
-/** Names a connection. Node does not say which TCP socket a TLS socket belongs to, but both have the same address at the other end. */
+/** Returns a name for a connection. Node does not expose the TCP socket of a TLS socket, but both have the same remote address and port. */
 function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
 }

@@ -6,9 +6,9 @@ export interface HalfOpenConnection {
 }
 
 /**
- * The connections whose handshakes have not finished. If there are too many, a further one takes the place of another: the oldest one of
- * the address that has the most. So connections that never finish their handshake keep no one else out, and a single machine that opens
- * very many of them loses its own.
+ * The connections whose handshakes have not finished. If there are too many, a new one replaces the oldest connection of the address that
+ * has the most. So connections that never finish their handshake do not lock out other clients, and a single machine that opens very many
+ * connections loses only its own.
  */
 export class HalfOpen<T extends HalfOpenConnection> {
   readonly #max: number

@@ -37,8 +37,7 @@ export interface ListenOptions extends LinkOptions {
 }
 
 /**
- * How many connections may be in their handshake at the same time, including TLS and the WebSocket upgrade. A further one takes the place of
- * another.
+ * How many connections may be in their handshake at the same time, including TLS and the WebSocket upgrade. A further one replaces another.
  */
 const MAX_HANDSHAKES = 100
 const DEFAULT_CONNECTIONS = 1_000
@@ -256,7 +255,7 @@ export class LinkServer extends Service {
   }
 }
 
-/** Answers requests that do not ask for a WebSocket; otherwise they would wait for an answer until they are closed. */
+/** Answers requests that do not ask for a WebSocket; otherwise their clients would wait for a response until the connection is closed. */
 function onlyUpgrades(_request: unknown, response: ServerResponse): void {
   response.writeHead(UPGRADE_REQUIRED, { connection: 'close', upgrade: 'websocket' }).end()
 }

@@ -12,7 +12,7 @@ export type ColumnKind =
 
 export interface ModelColumn {
   readonly property: string
-  /** The kind of the values; undefined if the schema does not show it, for example because of a transformation. */
+  /** The kind of the values; undefined if the schema does not reveal it, for example because of a transformation. */
   readonly kind: ColumnKind | undefined
   readonly isNullable: boolean
 }
@@ -190,7 +190,7 @@ function listOf(schema: unknown, key: string): readonly unknown[] {
   return Array.isArray(list) ? list : []
 }
 
-/** Whether a schema is for bytes. `z.instanceof(Uint8Array)` does not show its class, so this tries which values the schema accepts. */
+/** Whether a schema is for bytes. `z.instanceof(Uint8Array)` does not reveal its class, so this tests which values the schema accepts. */
 function isOfBytes(schema: unknown): boolean {
   const safeParse = propertyOf(schema, 'safeParse')
   if (typeof safeParse !== 'function') return false

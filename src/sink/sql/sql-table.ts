@@ -278,8 +278,8 @@ export class SqlTable<Row extends object> {
   }
 
   /**
-   * Returns the default key of `upsert`. A table with both a window and a fence column has none: with the fence in the key, rows of older
-   * runs would stay next to the new ones, and for a key without the fence, the table has no unique index.
+   * Returns the default key of `upsert`. A table with both a window and a fence column has no default key. With the fence in the key, rows
+   * of older runs would stay next to the new ones. For a key without the fence, the table has no unique index.
    */
   #upsertKey({ window }: SinkScope): readonly string[] {
     const { key, windowColumn, fenceColumn } = this.#shape

@@ -32,9 +32,9 @@ export class RepeatedBatch extends Error {}
 const NEW: FenceState = { fence: 0, delivered: Delivered.none, rows: undefined }
 
 /**
- * The row of a window in `piko_fence`. It stores which claim's rows the table contains, and which batches of that claim. Each batch updates
- * the row in its own transaction. So delivering a batch again changes nothing, and an older run is refused even if the newer run wrote no
- * rows.
+ * The row of a window in `piko_fence`. It stores which claim's rows the table contains, and which of that claim's batches are among them.
+ * Each batch updates the row in its own transaction. So delivering a batch again changes nothing, and an older run is refused even if the
+ * newer run wrote no rows.
  */
 export class WindowFence {
   readonly #table: string
