@@ -5,7 +5,7 @@ import { formatMs } from '../../time/duration.ts'
 import { visibleLine } from '../../visible.ts'
 import { instantText } from '../output/print-result.ts'
 
-/** Jobs in the order in which they were found. */
+/** The jobs of one file, in the order in which they were found. */
 export interface FoundJobs {
   readonly file: string
   readonly jobs: readonly string[]

@@ -54,7 +54,7 @@ export interface HttpOptions {
   readonly accept?: readonly number[] | ((status: number) => boolean)
   /** A `limiter` of `piko/async` or of this module. Each request, including retries and redirects, first waits for it. */
   readonly limiter?: { take(count: number, options: { readonly signal: AbortSignal }): Promise<unknown> }
-  /** Options of TLS connections. */
+  /** TLS options of the connections. */
   readonly tls?: TlsOptions
 }
 

@@ -9,7 +9,7 @@ import type { Duration } from '../../time/duration.ts'
 
 export type Isolation = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable'
 
-/** Options of TLS. */
+/** TLS options. */
 export interface MysqlTls extends Pick<
   ConnectionOptions,
   'ca' | 'cert' | 'key' | 'passphrase' | 'rejectUnauthorized' | 'minVersion'

@@ -8,7 +8,7 @@ import { NO_JOB } from './reserve-places.ts'
 /** How much of a rate limit that all nodes share is used. */
 export interface LimitStatus {
   readonly name: string
-  /** How many takes there are in the span that ends with the last one. */
+  /** The number of takes in the span that ends with the last take. */
   readonly taken: number
   /** The instant for which the last take is counted, on the database's clock; undefined if there is none. */
   readonly lastAt: Date | undefined

@@ -34,7 +34,10 @@ function partMs({ perMs }: RateLimit): number {
   return Math.max(1, Math.ceil(perMs / PARTS))
 }
 
-/** Returns how long the answer to a claim probably takes, in milliseconds. If a place is free earlier, it is counted from then. */
+/**
+ * Returns how long the answer to a claim probably takes, in milliseconds. A place that is free earlier is counted as if it were free only
+ * then.
+ */
 export function answerMs(limit: RateLimit): number {
   return Math.floor(aheadMs(limit) / 2)
 }

@@ -87,7 +87,7 @@ export class BackfillStore {
     )
   }
 
-  /** Returns the backfills that need work by a leader. */
+  /** Returns the backfills that a leader must work on. */
   async unfinished(): Promise<{ id: number; jobId: string; state: BackfillState }[]> {
     const rows = await this.#database.db
       .selectFrom('piko_backfill')

@@ -88,7 +88,7 @@ export class BatchStore {
     return soundRows(dialect, 'piko_batch', await query.execute(), broken.report).map((row) => batchOf(row, dialect))
   }
 
-  /** Returns the batches that need work by a leader: at most 100, after the given id. */
+  /** Returns the batches that a leader must work on: at most 100, after the given id. */
   async unfinished(after: number): Promise<{ id: number; jobId: string; state: BatchState }[]> {
     const rows = await this.#database.db
       .selectFrom('piko_batch')
@@ -144,7 +144,7 @@ export class BatchStore {
     })
   }
 
-  /** Yields runs that have not ended and have no cancel request, in batches. */
+  /** Yields, page by page, the runs that have not ended and have no cancel request. */
   async *openRuns(id: number): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id, 1)) {
       const runs = await runsOfSlice(this.#database, this.#database.db, sliceOf(row))
@@ -156,7 +156,7 @@ export class BatchStore {
     }
   }
 
-  /** Yields the ended runs that are in this state, in batches. */
+  /** Yields, page by page, the ended runs that are in this state. */
   async *runsIn(id: number, state: 'failed' | 'cancelled'): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id)) {
       if (row[state] === 0) continue
@@ -168,7 +168,7 @@ export class BatchStore {
     }
   }
 
-  /** Yields the ended runs with their durations, and failed runs with their errors, in batches. */
+  /** Yields the ended runs with their durations, page by page. Failed runs have their errors. */
   async *ended(id: number): AsyncGenerator<EndedBatchRun[]> {
     const { dialect, db, broken } = this.#database
     for await (const { row: slice } of this.#slices(id)) {

@@ -140,7 +140,7 @@ export function sqliteDialect(clock?: DatabaseClock): Dialect {
   }
 }
 
-/** Returns the range if the ids are consecutive, otherwise undefined. */
+/** Returns a `BETWEEN` condition if the ids are consecutive, otherwise undefined. */
 function isBetween(ids: readonly number[]): RawBuilder<SqlBool> | undefined {
   const sorted = Float64Array.from(ids).sort()
   const [first, last] = [sorted[0], sorted.at(-1)]

@@ -18,7 +18,9 @@ export class OwnTransaction {
     return this.#inside.getStore()?.isOpen === true
   }
 
-  /** Runs the function of a transaction. When the function has ended, callbacks that it has left, such as timers, count as outside. */
+  /**
+   * Runs the function of a transaction. When the function has ended, callbacks that it has left behind, such as timers, count as outside.
+   */
   async enter<T>(body: () => Promise<T>): Promise<T> {
     const transaction = { isOpen: true }
     try {

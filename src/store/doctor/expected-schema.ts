@@ -6,7 +6,7 @@ export interface ExpectedSchema {
   readonly tables: ReadonlyMap<string, ExpectedTable>
 }
 
-/** A table. For each column and index, it has the statement that adds it to an existing table. */
+/** A table, and for each of its columns and indexes the statement that adds this part to an existing table. */
 export interface ExpectedTable {
   /** The statements that create the table in its current form. */
   readonly statements: readonly string[]

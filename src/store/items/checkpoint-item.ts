@@ -5,7 +5,7 @@ import { type HeldItem, storeAdded } from './end-items.ts'
 import { CountChanges } from './item-counts.ts'
 import type { NewItem } from './new-item.ts'
 
-/** A position of an item that continues, and the items that it has added since the last checkpoint. */
+/** The position from which an item continues after an interruption, and the items that it has added since the last checkpoint. */
 export interface Checkpoint {
   readonly held: HeldItem
   readonly position: string

@@ -260,7 +260,7 @@ async function nextDueOf(
   return next
 }
 
-/** Stores when a claim must read each lane again, and when the next item of its rate may begin. */
+/** Stores when a claim must read each lane again, and from when the lane's rate allows the next item. */
 async function moveOn(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -31,7 +31,7 @@ export interface EndedItem {
   readonly held: HeldItem
   readonly end: ItemEnd
   readonly added: readonly NewItem[]
-  /** How many further items of each kind the ended item has added that are certainly stored already. Default: none. */
+  /** The numbers of further added items, by kind, that are certainly stored already. Default: none. */
   readonly duplicates?: ReadonlyMap<string, number>
   /** How many items a limit has left out, by reason. */
   readonly left: ReadonlyMap<string, number>

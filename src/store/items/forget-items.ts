@@ -103,7 +103,7 @@ async function idleLanes({ db, dialect }: Database, ids: readonly number[]): Pro
 }
 
 /**
- * Returns those of the given files with kept bytes that no item refers to any more.
+ * Returns the given files with kept bytes to which no item refers any more.
  *
  * @param names the names by item id
  */

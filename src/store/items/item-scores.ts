@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
 
-/** The outcomes of one name that are not stored yet. */
+/** The outcomes for one name that are not stored yet. */
 export interface ScoreChange {
   readonly jobId: string
   readonly group: string

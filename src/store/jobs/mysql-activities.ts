@@ -76,8 +76,7 @@ export async function failuresOnMysql(
 }
 
 /**
- * Selects the newest runs of jobs that have begun: at least `runs` of each job, if the job has that many, and at most this number of each
- * state.
+ * Selects, for each job, the newest runs that have begun: at least `runs`, if the job has that many, and at most this number in each state.
  */
 export async function newestOnMysql(
   { db }: Database,

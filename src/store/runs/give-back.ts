@@ -29,7 +29,7 @@ interface Claimed {
 }
 
 /**
- * Returns running runs that no node executes to the queue. Their attempts do not count and are recorded as lost. Runs with a cancel request
+ * Returns to the queue the running runs that no node executes. Their attempts do not count and are recorded as lost. Runs with a cancel request
  * end as cancelled, together with their windows. Skips runs that were claimed again.
  *
  * @param lostAttempts a run fails instead if this many nodes died while they ran it

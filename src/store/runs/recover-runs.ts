@@ -6,7 +6,7 @@ import { type GivenBack, giveBack, type NotGivenBack } from './give-back.ts'
 import { RUNNING } from './run-states.ts'
 import type { RunTable } from '../tables.ts'
 
-/** The maximum number of runs that one `recover` returns to the queue. */
+/** The maximum number of runs that one call to `recover` returns to the queue. */
 export const MAX_RECOVERED = 1_000
 
 export interface Recovered extends GivenBack {

@@ -52,7 +52,7 @@ export class ReplayStore {
     this.#database = database
   }
 
-  /** Works in small transactions by primary key. If it is interrupted, calling it again continues the work. */
+  /** Queues the matching runs again, in small transactions and by primary key. After an interruption, another call continues the work. */
   async replay(filter: ReplayFilter, onRefused = throwRefusal, from?: string): Promise<ReplayResult> {
     let count = 0
     let superseded = 0

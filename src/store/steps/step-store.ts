@@ -83,8 +83,8 @@ export class StepStore {
 
   /**
    * Returns all steps of a run by name, or only the one called `name`. Reads small results immediately, but large ones only when they are
-   * needed, because a run may have thousands of a megabyte each. Rows that can't be read are reported, and their steps count as not
-   * finished.
+   * needed, because a run may have thousands of results of a megabyte each. Rows that can't be read are reported, and their steps count as
+   * not finished.
    */
   async stored(runId: number, name?: string): Promise<ReadonlyMap<string, StoredStep>> {
     const { dialect, broken } = this.#database
