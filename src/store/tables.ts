@@ -395,7 +395,7 @@ export interface CacheTable {
   version: number
   stale_at: Instant
   expires_at: Instant
-  /** The process that loads the value, and how long its claim to do so is valid. */
+  /** The process that loads the value, and until when its claim to load it is valid. */
   loader: string | null
   loading_until: NullableInstant
 }

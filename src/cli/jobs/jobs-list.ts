@@ -117,7 +117,7 @@ function firstTick(job: JobDefinition, now: Date): { nextTick?: Date | undefined
 /**
  * Lists a job that only the database knows.
  *
- * @param hasCode whether the project's code was loaded, so that the job is known to be missing in it
+ * @param hasCode whether the project's code was loaded; only then is the job known to be missing in the code
  */
 function orphan(row: JobRow, hasCode: boolean): ListedJob {
   return {

@@ -70,7 +70,7 @@ function startProcess({ http, database, jobs }: DevOptions, { json, settings }: 
     ...(jobs === undefined ? [] : ['--jobs', ...jobs]),
   ]
   // The new process is not in the terminal's process group. Otherwise Ctrl-C would reach it in addition to the signal that this process
-  // sends. It ends when this process ends.
+  // sends. The new process ends when this process ends.
   return spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,

@@ -13,7 +13,7 @@ export interface BackfillCounts {
   readonly cancelled: number
 }
 
-/** The maximum number of windows that one statement counts, because on SQLite it blocks the event loop. */
+/** The maximum number of windows that one statement counts, because on SQLite the statement blocks the event loop. */
 const PART = 10_000
 
 export async function backfillCounts(database: Database, id: number): Promise<BackfillCounts> {

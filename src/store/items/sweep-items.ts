@@ -147,8 +147,8 @@ async function fencesOfLost(
 }
 
 /**
- * Returns items to the queue whose node is dead or does not hold them. This uses up no retry. But if too many nodes have died while they
- * executed an item, the item is dead.
+ * Returns to the queue the items whose node is dead or does not hold them. This uses up no retry. But if too many nodes have died while
+ * they executed an item, the item is dead.
  */
 async function recover(
   database: Database,

@@ -49,7 +49,8 @@ export function connectionColumns(ids: readonly number[]): ConnectionColumns {
 
 /**
  * Ends the MySQL connections of nodes whose leases have expired, because the server keeps the locks of a transaction until its connection
- * ends. If the process is suspended, or its machine has lost power or network, that takes hours (the server's `wait_timeout`).
+ * ends. If the process is suspended, or its machine has lost power or network, the server ends the connection only after hours (its
+ * `wait_timeout`).
  *
  * An id may now belong to another connection. So this ends a connection only if it executes nothing, belongs to the same user and database
  * on this server, and does not belong to a live node. It ignores ids that were stored before the server started.

@@ -124,7 +124,7 @@ export class LockStore {
     return new Set(rows.flatMap((row) => row.owner ?? []))
   }
 
-  /** Returns the owner of a lock and the end of its lease, or undefined if it is free. @throws BrokenRow */
+  /** Returns the owner of a lock and the end of its lease, or undefined if the lock is free. @throws BrokenRow */
   async holder(name: string): Promise<{ owner: string; expiresAt: Date } | undefined> {
     const { db, dialect } = this.#database
     const row = await db

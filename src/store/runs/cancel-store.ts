@@ -26,7 +26,7 @@ export interface CancelResult {
   readonly requested: number
 }
 
-/** The maximum number of runs that one transaction cancels. Claims skip the runs that it locks, so it must be short. */
+/** The maximum number of runs that one transaction cancels. Claims skip the runs that the transaction locks, so it must be short. */
 const BATCH = 500
 
 /** The maximum number of runs that a node checks in one query. */

@@ -29,8 +29,8 @@ interface Claimed {
 }
 
 /**
- * Returns to the queue the running runs that no node executes. Their attempts do not count and are recorded as lost. Runs with a cancel request
- * end as cancelled, together with their windows. Skips runs that were claimed again.
+ * Returns to the queue the running runs that no node executes. Their attempts do not count and are recorded as lost. Runs with a cancel
+ * request end as cancelled, together with their windows. Skips runs that were claimed again.
  *
  * @param lostAttempts a run fails instead if this many nodes died while they ran it
  * @returns `refused`: runs whose rows the database refuses to change, for example because of a user's trigger; the others are returned

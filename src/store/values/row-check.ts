@@ -7,11 +7,11 @@ import type { TableName } from './row-rules.ts'
 import { type CheckedDatabase, checkWindows } from './window-check.ts'
 import type { BackfillTable, RunTable } from '../tables.ts'
 
-/** The maximum number of rows that one statement reads. It takes a few milliseconds even on SQLite. */
+/** The maximum number of rows that one statement reads. The statement takes a few milliseconds even on SQLite. */
 const PAGE = 200
 /**
- * The maximum number of config rows that one statement reads. It is smaller, because configs are strings of up to 60 kB that must be
- * parsed.
+ * The maximum number of config rows that one statement reads. The number is smaller, because configs are strings of up to 60 kB that must
+ * be parsed.
  */
 const CONFIG_PAGE = 20
 /** How many entries at the end of each priority are checked first. Text that is not an instant usually sorts after all instants. */

@@ -12,7 +12,7 @@ const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 
  * Returns the first instant of an interval that no succeeded window of a job covers. Undefined if all of it is covered. The windows need
  * not have the bounds of the interval.
  *
- * Windows of a job never overlap. So the interval is covered under three conditions. The window around its start has succeeded. Every
+ * Windows of a job never overlap. So the interval is covered if three conditions hold. The window around its start has succeeded. Every
  * window that starts within it has succeeded. And each of them is followed by another window without a gap.
  *
  * @param except windows that are treated as missing

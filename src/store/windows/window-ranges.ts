@@ -5,7 +5,7 @@ import type { Dialect } from '../connection/dialect.ts'
 import { exactId } from '../values/exact-key.ts'
 import type { Tables, WindowState } from '../tables.ts'
 
-/** The maximum number of windows that one SQLite statement reads. It takes a few milliseconds, whatever the query. */
+/** The maximum number of windows that one SQLite statement reads. The statement takes a few milliseconds, whatever the query. */
 const SPAN = 2_500
 
 /** Some of a job's windows, by their stored starts. */
