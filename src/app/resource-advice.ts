@@ -10,7 +10,7 @@ export interface Demand {
   readonly slots: number
 }
 
-/** Advice is given if the runs that may wait are more than this many times the runs that can hold the resource. */
+/** Advice is given if the number of runs that may wait is more than this many times the number of runs that can hold the resource. */
 const MAX_WAITING_SHARE = 3
 
 /**

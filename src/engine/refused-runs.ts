@@ -7,7 +7,7 @@ import type { Window } from '../time/window.ts'
 /**
  * Stores new runs of a job.
  *
- * @throws errors of the database in the form of `refusedRuns`
+ * @throws errors of the database as `refusedRuns` returns them
  */
 export async function clearly<T>(jobId: string, count: number, store: () => Promise<T>): Promise<T> {
   try {

@@ -107,7 +107,7 @@ export function slowed(factor: number): number {
   return Math.max(MIN_FACTOR, factor / 2)
 }
 
-/** Returns the new factor of a lane after successes, and how many successes already count for the next change. */
+/** Returns the new factor of a lane after successes, and how many successes already count toward the next change. */
 export function speedUp(factor: number, successes: number): { readonly factor: number; readonly successes: number } {
   if (factor >= 1) return { factor: 1, successes: 0 }
   if (successes < SUCCESSES_TO_SPEED_UP) return { factor, successes }

@@ -68,7 +68,7 @@ export function forbidsRetry(error: unknown): boolean {
   return chainOf(error).some((link) => propertyOf(link, NO_RETRY) === true)
 }
 
-/** Returns when an error, or one of its causes, asks for the next attempt. */
+/** Returns the time that an error, or one of its causes, sets for the next attempt. */
 export function retryTimingOf(error: unknown): RetryTiming | undefined {
   for (const link of chainOf(error)) {
     const timing = timingIn(propertyOf(link, RETRY_AT))

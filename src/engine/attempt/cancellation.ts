@@ -17,7 +17,7 @@ export interface CancellationParts extends LoopServiceParts {
 }
 
 /**
- * Aborts the runs of this node that have a cancel request. Sends one short query per second for all runs, and none while the node has no
+ * Aborts this node's runs that have a cancel request. Sends one short query per second for all runs, and none while the node has no
  * runs.
  */
 export class Cancellation extends LoopService {
@@ -34,7 +34,7 @@ export class Cancellation extends LoopService {
   protected override async step(): Promise<number> {
     if (this.#parts.executor.active === 0) return POLL_MS
     const nodeId = this.#parts.nodeId()
-    // The mark is read before the runs. If a request comes between the two reads, the next poll sees another mark.
+    // The mark is read before the runs. If a request comes between the two reads, the next poll sees a different mark.
     const mark = `${nodeId} ${await this.#parts.cancels.mark(nodeId)}`
     const isNew = mark !== this.#known
     if (!isNew && !this.#asksAgain && ++this.#polls < ASK_ANYWAY) return POLL_MS

@@ -16,7 +16,7 @@ const LOCK_TABLE = 'piko_lock'
 const NAME = /^[\w.:/-]{1,120}$/
 const SHORTEST_TTL_MS = 1_000
 /**
- * A stored lease that ends later than any valid lease could is shortened. At least this many milliseconds remain, so that its owner, who
+ * If a stored lease ends later than any valid lease could, it is shortened. At least this many milliseconds remain, so that its owner, who
  * may have requested an hour, has time to renew it.
  */
 const MIN_SHORTENED_MS = 20 * 60_000
@@ -210,7 +210,7 @@ export class Locks extends LoopService {
     if (fence === undefined) return undefined
     const times = timesOf(sentAt, ttlMs)
     if (times.trustedUntil <= this.#parts.clock.monotonic()) {
-      // The answer came so late that another owner may soon get the lock, so the lock is released instead of used.
+      // The answer came so late that another owner may soon get the lock, so the lock is released instead of being used.
       await this.#parts.locks.release(`${prefix}${name}`, owner, fence)
       return undefined
     }

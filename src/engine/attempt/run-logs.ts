@@ -88,7 +88,7 @@ export class RunLogs extends LoopService {
     if (why === 'stop') await this.#flush().catch((thrown: unknown) => this.#reportLost(thrown))
   }
 
-  /** Reports lines that are lost, because the node stops and does not retry any more. */
+  /** Reports lines that are lost because the node stops and no longer retries. */
   #reportLost(thrown: unknown): void {
     const left = [...this.#leftOut.values()]
     const lines = left.reduce((sum, one) => sum + one.lines, this.#waiting.length)

@@ -74,7 +74,7 @@ const NOTHING_BORROWED: Borrowed = { values: NOTHING, release: async () => {} }
 const NO_SINKS: RunSinks = { writers: {}, flush: async () => {}, deliver: async () => {}, discard: async () => {} }
 
 /**
- * The steps from a claim to its outcome: config → resources → sinks → handler → flush the sinks → return the resources.
+ * The steps from a claim to its outcome: config → resources → sinks → handler → flush the sinks → give back the resources.
  *
  * If a job has no resources and no sinks, the only promise is the handler's own.
  */
@@ -405,7 +405,9 @@ async function withSteps(attempt: LiveAttempt, handled: () => unknown, clock: Cl
   }
 }
 
-/** Returns the outcome of a run whose handler was not called. The run keeps its due time, so it is again the first of its job. */
+/**
+ * Returns the outcome of a run whose handler was not called. The run keeps its due time, so it comes first again among the runs of its job.
+ */
 function withoutTurn({ claim }: LiveAttempt): Outcome {
   return { kind: 'interrupted', at: claim.runAt }
 }

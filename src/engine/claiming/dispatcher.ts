@@ -235,7 +235,7 @@ export class Dispatcher extends LoopService {
       this.#idleMs = FIRST_IDLE_MS
       if (this.#parts.claimsAll && claims.length < limit && blocked.length === 0)
         this.#isQueueEmpty = heard === this.#heard
-      // Further runs may be due after the runs that were left in the queue. After a full claim, this is probable.
+      // More due runs may follow those that were left in the queue. After a full claim, this is likely.
       return claims.length === limit || blocked.length > 0 ? 0 : FIRST_IDLE_MS
     }
     // With `isAhead`, the claim has left out runs of jobs with limits. These may be due, so the queue is not empty.

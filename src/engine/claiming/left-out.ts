@@ -97,7 +97,7 @@ export class LeftOut {
   }
 }
 
-/** Returns the names of the entries that may wait for the end of this run. */
+/** Returns the names of the entries that may be waiting for the end of this run. */
 function namesOf({ jobId, concurrencyKey, backfillId }: EndedClaim): string[] {
   return [{ jobId }, { jobId, concurrencyKey }, { jobId, backfillId: backfillId ?? null }].map(nameOf)
 }

@@ -3,7 +3,7 @@ const MAX_PER_TURN = 128
 const MAX_KEPT = 1_024
 
 /**
- * Divides large batches of work over several turns of the event loop. In between, the process can read the database's answers and send
+ * Spreads large batches of work over several turns of the event loop. In between, the process can read the database's answers and send
  * further statements. A single item is processed immediately.
  */
 export class Pace<T> {

@@ -47,7 +47,7 @@ export class FleetOffload implements FleetNodes {
       const answer = deserialize(bytes as Buffer) as OffloadAnswer
       return answer.kind === 'error' ? { kind: 'error', error: reviveError(answer.error) } : answer
     } catch (error) {
-      // A node without this route, or whose handler fails, counts as a refusal, so it is not asked again.
+      // A node that lacks this route, or whose handler fails, counts as one that refuses. So it is not asked again.
       return isPikoError(error, 'LINK_LOST') ? { kind: 'lost' } : { kind: 'refused', why: String(error) }
     }
   }

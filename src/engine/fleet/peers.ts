@@ -17,7 +17,7 @@ export interface PeersParts {
 
 interface Peer {
   readonly link: Link
-  /** How many messages were sent and received until the last check. */
+  /** How many messages had been sent and received by the last check. */
   messages: number
   usedAt: number
 }

@@ -130,7 +130,7 @@ export class ItemCalls implements ItemActions {
   }
 
   /**
-   * Creates the value of a new state. Only the item that holds the state does this, across all nodes. If it fails, the next item tries
+   * Creates the value of a new state. Across all nodes, only the item that holds the state does this. If it fails, the next item tries
    * again.
    */
   async #create(

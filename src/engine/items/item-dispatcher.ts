@@ -29,7 +29,7 @@ const MAX_IDLE_MS = 500
 const MAX_LEAD_MS = 2_000
 /** After a slow claim, each faster claim multiplies the lead by this factor. */
 const LEAD_DECAY = 0.9
-/** While items are claimed, the live nodes are counted this often, in milliseconds. */
+/** How often the live nodes are counted while items are claimed, in milliseconds. */
 const COUNTED_MS = 1_000
 
 /** Claims due items for the free slots of this node, slightly before they may begin. */

@@ -52,7 +52,7 @@ export class LiveFeed extends LoopService {
     return reader
   }
 
-  /** Makes all processes record their events. Returns the newest id, and whether all processes already record. */
+  /** Makes all processes record their events. Returns the newest id, and whether all processes already do so. */
   async listen(): Promise<EventHead> {
     const { store, settings } = this.#parts
     const head = await store.head()

@@ -69,7 +69,7 @@ export class Caches extends Service {
     })
   }
 
-  /** Removes keys that another node has changed from the memory of a cache. Undefined: any key may have changed. */
+  /** Removes from the memory of a cache the keys that another node has changed. Undefined: any key may have changed. */
   told(name: string, keys: readonly string[] | undefined): void {
     for (const cache of this.opened) if (cache.name === name) cache.forget(keys)
   }

@@ -30,7 +30,7 @@ export interface DoorbellParts {
 /** How many nodes to notify. There are several, because one may have no free slot. */
 const RUNG = 2
 const GREETING = 'piko '
-/** What separates the id of the receiving node from the version and topic of a value. */
+/** Separates the id of the receiving node from the version and topic of a value. */
 const SHARED = ' shared '
 const MAX_TOPICS = 1_000
 

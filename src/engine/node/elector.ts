@@ -37,10 +37,10 @@ const PREFIX = 'elector:'
 const CHECKS: OptionChecks<ElectorOptions> = { ttl: aDuration(1_000, MAX_STORED_MS) }
 /** The maximum time between two attempts of a follower to lead. */
 const MAX_RETRY_MS = 1_000
-/** When a term ends, how long to wait for the leader's functions. After that, the lease is released only when they end. */
+/** How long to wait for the leader's functions when a term ends. After that, the lease is released only when they end. */
 const MAX_WORK_MS = 4_000
 
-/** One term of leadership on this process. */
+/** One term of leadership of this process. */
 interface Term {
   readonly lock: Lock
   readonly ended: AbortController

@@ -96,7 +96,7 @@ export class NodeLease extends Service {
     this.defer(() => clearInterval(timer))
   }
 
-  /** Resolves when the lease was renewed once, or is lost. */
+  /** Resolves when the lease has been renewed once, or is lost. */
   #keep(): Promise<void> {
     const { databaseClock } = this.#parts
     return databaseClock ? this.#keepBy(databaseClock) : this.#keepByThread()

@@ -10,8 +10,8 @@ export function hostOf(header: string | undefined): string | undefined {
 }
 
 /**
- * Whether a server answers requests for this host. A name that resolves to this machine may belong to an attacker. With it, a website could
- * make a browser read from this server (DNS rebinding). This is not possible with an IP address.
+ * Whether a server answers requests for this host. A name that resolves to this machine may belong to an attacker. Through such a name, a
+ * website could make a browser read from this server (DNS rebinding). This is not possible with an IP address.
  *
  * @param names the names of `[http] hosts`; `*` allows every name
  */

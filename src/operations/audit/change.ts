@@ -11,11 +11,11 @@ export interface Sight {
   readonly store: Store
 }
 
-/** How the audit describes an operation that changes something. If one of the functions throws, that part is missing in the audit row. */
+/** How the audit describes an operation that changes something. If one of the functions throws, the audit row lacks that part. */
 export interface Change {
   /** Returns what is changed, such as `run 17`. Default: only the job. */
   readonly target?: (args: CallArguments) => string | undefined
-  /** Returns the job of the change. Default: the `jobId` of the state before, or of the result. */
+  /** Returns the job of the change. Default: the `jobId` of the state before the change, or of the result. */
   readonly job?: (args: CallArguments) => string | undefined
   /** Returns what the caller requested. Default: all arguments except the first. */
   readonly request?: (args: CallArguments) => unknown

@@ -5,8 +5,8 @@ import type { WindowInput } from '../../time/local-dates.ts'
 /** Which windows of a job to run, and how. */
 export interface BackfillRequest {
   /**
-   * Start of the range. The backfill runs windows that lie completely within `[from, to)` and are due. Both are instants with their zone,
-   * or dates in the job's zone (`'2025-01-01'`), which mean the beginning of the day.
+   * Start of the range. The backfill runs windows that lie completely within `[from, to)` and are due. `from` and `to` are instants with
+   * their zone, or dates in the job's zone (`'2025-01-01'`), which mean the beginning of the day.
    */
   readonly from: WindowInput
   readonly to: WindowInput

@@ -57,7 +57,7 @@ export class TableProof {
    *
    * @param entries all windows that start within the range, oldest first
    * @param lost the times without windows
-   * @returns how many rows belong to windows that are lost, by the start of the time without windows
+   * @returns how many rows lie in each time without windows, by the start of that time
    */
   async compare(
     range: TimeRange,
