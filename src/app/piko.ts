@@ -568,7 +568,7 @@ export class Piko implements Nouns {
     return this.#parts.metrics.render()
   }
 
-  /** Returns the store, which is available already while the app starts. @throws PikoError `STOPPED` */
+  /** Returns the store, which is already available while the app is starting. @throws PikoError `STOPPED` */
   #storeOf(call: string): Store {
     const store = this.#running?.store
     if (store && !this.#stopped) return store

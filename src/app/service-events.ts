@@ -10,7 +10,7 @@ import type { Events } from '../events.ts'
 export function serviceEvents(events: Events, isUp: () => boolean): ServiceObserver {
   return {
     stateChanged(service, _from, to, reason) {
-      // Other events report the parts that a stop could not stop.
+      // Other events report the parts that could not be stopped.
       if (isPikoError(reason, 'STOP_INCOMPLETE')) return
       // The child service that found the missing database has already reported it.
       if (isPikoError(reason, 'DATABASE_GONE') && service.children.length > 0) return

@@ -8,7 +8,7 @@ export interface Overdue {
   readonly late: Late | undefined
 }
 
-/** What is late: windows, or without windows the run of a tick. */
+/** What is late: windows, or the run of a tick if the job has no windows. */
 interface Late {
   /** The time from the start of the oldest late window to the end of the newest one. */
   readonly window?: Window

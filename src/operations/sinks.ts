@@ -17,7 +17,7 @@ export interface SinkStatus {
   /** How many rows are still on the disks of hosts, because they have not reached the target. */
   readonly spilledRows: number
   readonly oldestSpilled: Date | undefined
-  /** The hosts that have these rows. */
+  /** The hosts with these rows on their disks. */
   readonly hosts: readonly string[]
   /** What the spill folder on this host contains. */
   readonly files: { readonly segments: number; readonly bytes: number; readonly damaged: readonly string[] }

@@ -26,7 +26,7 @@ export interface Attempt {
   readonly phases: readonly Phase[]
 }
 
-/** Returns the outcome of the attempt that ends with a transition. */
+/** Returns the outcome of an attempt that ends with this transition. */
 export function attemptOutcome(transition: Exclude<Transition, { to: 'succeeded' }>): AttemptOutcome {
   switch (transition.to) {
     case 'cancelled':

@@ -90,7 +90,7 @@ export class LiveAttempt {
   input: unknown
   /** When the attempt may begin according to the job's rate limit. */
   place: RatePlace | undefined
-  /** Removes the attempt's timeout. */
+  /** Cancels the attempt's timeout. */
   cancelTimeout: (() => void) | undefined
   cancelGrace: (() => void) | undefined
   readonly #parts: AttemptParts

@@ -75,7 +75,7 @@ export class RunContext implements Context {
     return this.#attempt.log
   }
 
-  // Returns a function without `this`, because handlers destructure their context.
+  // Returns a function that does not use `this`, because handlers destructure their context.
   get commit(): Context['commit'] {
     return (fn) => this.#actions.commit(this.#attempt, fn)
   }

@@ -42,7 +42,7 @@ export class DueTimes {
     for (const time of this.#times.keys()) if (time <= now) this.#times.delete(time)
   }
 
-  /** Returns the times that come soon, and marks them as claimed. */
+  /** Returns the times whose runs can already be claimed early, and marks them as claimed. */
   claimSoon(now: number): number[] {
     const soon = [...this.#times].flatMap(([time, state]) =>
       time <= now + this.#earlyMs && state === 'ahead' ? time : [],

@@ -155,7 +155,7 @@ export class Executor extends Service {
     return this.#slots.room
   }
 
-  /** How many of these claims could begin immediately. */
+  /** How many more claims could begin immediately. */
   get freeSlots(): number {
     return this.#slots.free
   }

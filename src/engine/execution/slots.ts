@@ -56,7 +56,7 @@ export class Slots {
     return Math.min(wanted, MAX_KEPT_PER_SLOT * concurrency - (kept() - this.#early.size))
   }
 
-  /** How many of these claims could begin immediately. */
+  /** How many more claims could begin immediately. */
   get free(): number {
     return Math.min(this.room, this.#parts.concurrency - this.#used - this.#waiting.size)
   }

@@ -33,7 +33,7 @@ const MAX_DUE = 100
 const MAX_PAGES = 10
 /** After a process has failed to deliver a message, it waits this long, so that others can try. */
 const YIELD_MS = 1_000
-/** How long destinations that this process does not know are left out. */
+/** How long to leave out destinations that this process does not know. */
 const UNKNOWN_MS = 300_000
 const MAX_UNKNOWN = 1_000
 /** The maximum number of stored ids of messages that this process has failed to deliver. */

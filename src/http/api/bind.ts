@@ -24,7 +24,7 @@ import { tokenHandlers } from './handlers/tokens.ts'
 import { windowHandlers } from './handlers/windows.ts'
 import type { AllHandlers, ApiApp, Asked, ServerFacts } from './handler.ts'
 
-/** The facts about a route of Piko that hooks use. */
+/** What hooks need to know about a route of Piko. */
 export interface RouteAccess {
   /** The lowest role that may use the route; undefined for a route of the user without its own role. */
   readonly role: Role | undefined

@@ -7,7 +7,7 @@ export interface Paged<Item> {
   readonly next: string | undefined
 }
 
-/** Returns the id in the cursor of a list by id. @throws PikoError `USAGE` */
+/** Returns the id in the cursor of a list that is ordered by id. @throws PikoError `USAGE` */
 export function idIn(cursor: string | undefined): number | undefined {
   return placeOf(cursor, { id: 'number' })?.id
 }
@@ -16,7 +16,7 @@ export function idCursor(id: number | undefined): string | undefined {
   return id === undefined ? undefined : cursorOf({ id })
 }
 
-/** Returns the name in the cursor of a list by name. @throws PikoError `USAGE` */
+/** Returns the name in the cursor of a list that is ordered by name. @throws PikoError `USAGE` */
 export function nameIn(cursor: string | undefined): string | undefined {
   return placeOf(cursor, { name: 'string' })?.name
 }
@@ -25,14 +25,15 @@ export function nameCursor(name: string | undefined): string | undefined {
   return name === undefined ? undefined : cursorOf({ name })
 }
 
-/** Returns a page of a list by id. The list was read with one entry more than the limit. */
+/** Returns a page of a list that is ordered by id. The list was read with one entry more than the limit. */
 export function pageById<Item extends { readonly id: number }>(found: readonly Item[], limit: number): Paged<Item> {
   const items = found.slice(0, limit)
   return { items, next: found.length > limit ? idCursor(items.at(-1)?.id) : undefined }
 }
 
 /**
- * Returns the options to read a list by name for one page. They read one entry more than the page has, to see whether there is a next page.
+ * Returns the options with which one page of a list ordered by name is read. They ask for one entry more than the page has, to see whether
+ * there is a next page.
  * @throws PikoError `USAGE`
  */
 export function afterName({ cursor, limit }: { readonly cursor?: string; readonly limit: number }): {
@@ -43,7 +44,7 @@ export function afterName({ cursor, limit }: { readonly cursor?: string; readonl
   return { limit: limit + 1, ...(after !== undefined && { after }) }
 }
 
-/** Returns a page of a list by name that was read with {@link afterName}. */
+/** Returns a page of a list that is ordered by name and was read with {@link afterName}. */
 export function pageByName<Item>(
   found: readonly Item[],
   nameOf: (item: Item) => string,
@@ -73,13 +74,16 @@ export function pageOfAll<Item>(
   }
 }
 
-/** Returns the instant in the cursor of a list by start. @throws PikoError `USAGE` */
+/** Returns the instant in the cursor of a list that is ordered by start. @throws PikoError `USAGE` */
 export function startIn(cursor: string | undefined): string | undefined {
   const start = placeOf(cursor, { start: 'number' })?.start
   return start === undefined ? undefined : new Date(Math.min(start, MAX_INSTANT_MS)).toISOString()
 }
 
-/** Returns a page of a list by start. The list was read with one entry more than the limit, and the next page begins with that entry. */
+/**
+ * Returns a page of a list that is ordered by start. The list was read with one entry more than the limit, and the next page begins with
+ * that entry.
+ */
 export function pageByStart<Item extends { readonly start: Date }>(found: readonly Item[], limit: number): Paged<Item> {
   const [next] = found.slice(limit)
   return { items: found.slice(0, limit), next: next && cursorOf({ start: next.start.getTime() }) }

@@ -5,7 +5,7 @@ import type { Nouns } from './nouns.ts'
 /** The arguments of a call as the caller passed them. They are not checked yet. */
 export type CallArguments = readonly unknown[]
 
-/** What the functions that read states may use. */
+/** What a function that reads a state may use. */
 export interface Sight {
   readonly nouns: Nouns
   readonly store: Store

@@ -48,9 +48,12 @@ export interface ProvedTable {
    * `upsert`: its key lacks the window column, so that rows move to other windows. Undefined: they were compared.
    */
   readonly notProved?: NotProved
-  /** Rows of succeeded windows with the fences of their claims. */
+  /** The number of rows of succeeded windows that have the fences of their claims. */
   readonly rows: number
-  /** Windows whose number of rows is unknown, because an older version of Piko did not record it or the rows could not be counted. */
+  /**
+   * The number of windows whose number of rows is unknown, because an older version of Piko did not record it or the rows could not be
+   * counted.
+   */
   readonly unrecorded: number
   /** The SHA-256 of each window's start, fence and number of rows, as hexadecimal text. */
   readonly digest: string

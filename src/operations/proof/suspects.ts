@@ -7,7 +7,7 @@ import type { ProofEntry } from './proof-tables.ts'
 export interface Suspects {
   /** Ids of rows to leave out. */
   readonly ids: ReadonlySet<number>
-  /** The windows in the form in which their claims have stored them. */
+  /** The windows as their claims have stored them. */
   readonly entries: readonly ProofEntry[]
 }
 

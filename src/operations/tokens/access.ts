@@ -21,7 +21,7 @@ interface AccessParts {
   readonly log: Pick<Logger, 'error' | 'warn'>
 }
 
-/** An opened session of a browser. */
+/** A newly opened browser session. */
 export interface OpenedSession {
   readonly actor: Actor
   /** The value of the session's cookie. */

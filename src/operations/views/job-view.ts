@@ -13,7 +13,7 @@ export interface JobView {
   readonly isOverridden: boolean
   /** Why the stored schedule can't be read. */
   readonly problem: string | undefined
-  /** The windows option; null without windows. */
+  /** The option `windows`; null for a job without windows. */
   readonly windows: unknown
   /** The upstream jobs. */
   readonly dependsOn: readonly string[]

@@ -273,7 +273,7 @@ export class RunSteps {
     return Math.round(this.#parts.clock.monotonic() - begunAt)
   }
 
-  /** Repeats `ask` if the database does not answer, while the attempt continues. */
+  /** Repeats `ask` while the database does not answer and the attempt continues. */
   #asked<T>(ask: () => Promise<T>): Promise<T> {
     const { clock, abandoned } = this.#parts
     return retried(ask, {
