@@ -11,7 +11,7 @@ import { runningOf } from './running-items.ts'
 
 export interface ItemClaimRequest {
   readonly nodeId: string
-  /** The maximum number of items. */
+  /** The maximum number of items to claim. */
   readonly limit: number
   /** The scopes of lanes that this node has code for. */
   readonly scopes: readonly string[]

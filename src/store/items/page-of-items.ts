@@ -15,7 +15,7 @@ const MAX_PARTS = 200
 export interface ItemFilter {
   readonly state?: ItemState
   readonly kind?: string
-  /** The name of a lane. */
+  /** Only items of the lane with this name. */
   readonly lane?: string
   /** The maximum number of items. Default 100. */
   readonly limit?: number

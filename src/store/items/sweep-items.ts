@@ -26,8 +26,8 @@ export interface SweepRequest {
   /** Returns the ids of the items that this node holds. Called after the rows were read. */
   readonly held: () => ReadonlySet<number>
   /**
-   * After this time, items that the database assigns to this node but that the node does not hold return to the queue. Their claim got no
-   * answer.
+   * After this time, items return to the queue if the database assigns them to this node but the node does not hold them. Their claim got
+   * no answer.
    */
   readonly unheldMs: number
   /** The last lane that the previous sweep has checked. Default: begins with the first lane. */
