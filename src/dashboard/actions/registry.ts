@@ -171,15 +171,6 @@ export const OFFERS: Readonly<Record<string, Offer>> = {
   ),
 }
 
-/** Operations of the API that change something for which the dashboard has no page. */
-export const NOT_OFFERED: readonly string[] = [
-  ...['batches.create', 'batches.cancel', 'batches.replay'],
-  ...['items.replay', 'items.pause', 'items.resume'],
-  ...['crawls.replay', 'crawls.pause', 'crawls.resume'],
-  ...['shared.publish', 'shared.rollback', 'cache.clear'],
-  ...['nodes.set', 'runs.prune'],
-]
-
 /** Returns the palette's entries for all changes of what was found. Selecting one opens a dialog or a page. */
 export function changeEntries(found: Found): Entry[] {
   return Object.values(OFFERS).flatMap(({ name, missing, entries }) => {
