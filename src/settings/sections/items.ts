@@ -17,6 +17,6 @@ export const items = {
   bodies: filePath({
     key: 'bodies',
     default: '.piko/bodies',
-    help: "Folder of bytes over 64 KB that failed items keep. Nodes that share it find each other's bytes.",
+    help: "Folder for the bytes that a failed item keeps, if they are more than 64 KB. Nodes that share the folder find each other's bytes.",
   }),
 }

@@ -10,7 +10,7 @@ export const link = {
   }),
   secret: optionalSecret({
     key: 'secret',
-    help: 'Secret of at least 16 characters that all nodes have; empty: a new one for each start, in the row of the node. Needed for an address that other machines reach.',
+    help: 'Secret of at least 16 characters that all nodes have; empty: a new secret for each start, stored in the row of the node. Needed for an address that other machines reach.',
   }),
   tlsKey: optionalText({
     key: 'tls_key',
