@@ -19,14 +19,14 @@ const perRun = { bench: 'throughput', measure: 'process', unit: 'µs/run', cost:
 const SERIES: readonly Series[] = [
   {
     ...perRun,
-    grows: 'standing runs',
-    curve: 'constant: a claim reads its index from the front',
+    grows: 'queued runs',
+    curve: 'constant: a claim reads only the beginning of its index',
     sizes: [2_000, 20_000, 200_000, 1_000_000].map((size) => [size, `mysql, ${size.toLocaleString('en')} runs`]),
   },
   {
     ...perRun,
     grows: 'ended runs',
-    curve: 'constant: nothing on the way of a run reads them',
+    curve: 'constant: no statement that a run needs reads them',
     sizes: [0, 50_000, 500_000, 5_000_000].map((size) => [
       size,
       `mysql, ${size === 0 ? '' : `history ${size.toLocaleString('en')}, `}100,000 runs`,
@@ -35,13 +35,13 @@ const SERIES: readonly Series[] = [
   {
     ...perRun,
     grows: 'nodes, handlers that do nothing',
-    curve: 'grows if, as here, one node and the server already use all processors, which more nodes can only share',
+    curve: 'grows: here, one node and the server already keep all processors busy, so more nodes only share them',
     sizes: [1, 2, 4].map((size) => [size, `mysql, ${size === 1 ? '' : `${size} nodes, `}100,000 runs`]),
   },
   {
     ...perRun,
     grows: 'nodes, handlers that compute for 250 µs',
-    curve: 'falls as 1/nodes until the processors are used up',
+    curve: 'falls as 1/nodes until all processors are busy',
     sizes: [1, 2, 4].map((size) => [
       size,
       `mysql, ${size === 1 ? '' : `${size} nodes, `}handlers of 250 µs, 20,000 runs`,
@@ -49,13 +49,13 @@ const SERIES: readonly Series[] = [
   },
   {
     grows: 'jobs, none due',
-    curve: 'constant: the planner reads those that are due',
+    curve: 'constant: the planner reads only the jobs that are due',
     ...{ bench: 'cron', variant: 'idle', measure: 'CPU', unit: '% of a core', cost: (share: number) => share },
     sizes: [100, 1_000, 10_000].map((size) => [size, `mysql, ${size.toLocaleString('en')} jobs`]),
   },
   {
     grows: 'jobs, each due once a minute',
-    curve: 'constant for each: ticks are planned and claimed many at once',
+    curve: 'constant per tick: ticks are planned and claimed in batches',
     ...{ bench: 'cron', variant: 'spread', measure: 'CPU', unit: 'ms of CPU/tick' },
     // Converts a share of a core over a minute, in which each job has one tick.
     cost: (share, jobs) => (share * 600) / jobs,
@@ -63,7 +63,7 @@ const SERIES: readonly Series[] = [
   },
   {
     grows: 'windows of a backfill',
-    curve: 'constant for each: 100 are planned at a time, behind a cursor',
+    curve: 'constant per window: each step plans 100 windows, beginning at a cursor',
     ...{ bench: 'backfill', measure: 'plan CPU', unit: 'µs of CPU/window' },
     cost: (seconds, windows) => (seconds * 1e6) / windows,
     sizes: [105_120, 1_051_200].map((size) => [size, `mysql, ${size.toLocaleString('en')} windows`]),

@@ -37,10 +37,10 @@ function missedGoals(lines: readonly Line[]): string[] {
     lines.find((line) => line.measure === measure && (line.variant !== 'no readers') === isWith)?.median ?? NaN
   const goals: Readonly<Record<string, boolean>> = {
     'throughput within 5 %': value('settled') >= LEAST_SHARE * value('settled', false),
-    'no event lost': value('events lost') === 0,
-    'no event twice': value('events twice') === 0,
-    'each reader has every run': value('ends of runs that a reader lacks') === 0,
-    'readers that stop are cut': value('cut after') <= MAX_CUT_MS,
+    'no event lost': value('lost events') === 0,
+    'no event twice': value('duplicate events') === 0,
+    'each reader has every run': value('ends of runs that a reader missed') === 0,
+    'readers that stop are cut': value('time until a stopped reader is disconnected') <= MAX_CUT_MS,
     'the memory of the server returns': value('heap growth') <= MAX_GROWTH_MB,
   }
   return Object.keys(goals).filter((goal) => !goals[goal])

@@ -54,7 +54,7 @@ async function measure(round: Round, { runs }: Options): Promise<Values> {
     const label = name === 'Questions' ? 'queries' : name
     values[`process: ${label}`] = { value: each(between, after, name) - own, unit: 'per 1,000 runs' }
   }
-  values['rows locked by one transaction, most seen'] = { value: locks.most, unit: 'rows' }
+  values['maximum rows locked by one transaction'] = { value: locks.most, unit: 'rows' }
   return values
 }
 

@@ -95,8 +95,8 @@ export default async function stages(config: SystemConfig): Promise<Found> {
     about,
     values: {
       items: rate(spanMs),
-      'publish included': rate(publishedMs),
-      'from request to end of run': rate(wholeMs),
+      'items, storing of the seeds included': rate(publishedMs),
+      'items, from request to end of run': rate(wholeMs),
       'share of the ceiling': { value: ((items / spanMs) * 1_000 * ioMs * 100) / (workers * 1_000), unit: '%' },
     },
     settings: { items, workers, ioMs },

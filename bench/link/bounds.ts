@@ -47,11 +47,11 @@ export default async function bounds(): Promise<Found> {
   return {
     about: ABOUT,
     values: {
-      'sender grows beside a reader that stops': { value: grown / 1_000_000, unit: 'MB' },
-      'small calls beside it, of before': { value: (100 * besideRate) / rate, unit: '%' },
+      'growth of the RSS of the sender, reader stopped': { value: grown / 1_000_000, unit: 'MB' },
+      'small calls, reader stopped, compared with before': { value: (100 * besideRate) / rate, unit: '%' },
       'temporary files during the upload': { value: filesBefore, unit: 'files' },
-      'until an aborted upload left no file': { value: goneMs, unit: 'ms' },
-      'idle connection': { value: idle * 100, unit: '% of a core' },
+      'time until an aborted upload has left no file': { value: goneMs, unit: 'ms' },
+      'CPU of an idle connection': { value: idle * 100, unit: '% of a core' },
     },
   }
 }

@@ -19,8 +19,8 @@ export default async function file(): Promise<Found> {
   return {
     about: ABOUT,
     values: {
-      'peak RSS of 1 GB into a file': { value: whole.rss / 1_000_000, unit: 'MB' },
-      'of that before': { value: before / 1_000_000, unit: 'MB' },
+      'peak RSS while receiving 1 GB': { value: whole.rss / 1_000_000, unit: 'MB' },
+      'RSS before the upload': { value: before / 1_000_000, unit: 'MB' },
     },
   }
 }

@@ -16,8 +16,8 @@ export default async function plainFile(): Promise<Found> {
   return {
     about: ABOUT,
     values: {
-      'peak RSS of 1 GB into a file': { value: rss / 1_000_000, unit: 'MB' },
-      'of that before': { value: before / 1_000_000, unit: 'MB' },
+      'peak RSS while receiving 1 GB': { value: rss / 1_000_000, unit: 'MB' },
+      'RSS before the upload': { value: before / 1_000_000, unit: 'MB' },
     },
   }
 }

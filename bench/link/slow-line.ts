@@ -32,8 +32,8 @@ export default async function slowLine(): Promise<Found> {
     values: {
       'urgent call, p50': { value: percentile(behind.took, 50), unit: 'ms' },
       'urgent call, p99': { value: percentile(behind.took, 99), unit: 'ms' },
-      'bulk beside it': { value: behind.speed, unit: 'MB/s' },
-      'bulk of level 2 with level 0 saturated': { value: share, unit: '% of the bytes' },
+      'bulk during urgent calls': { value: behind.speed, unit: 'MB/s' },
+      'share of level 2 while level 0 is saturated': { value: share, unit: '% of the bytes' },
     },
   }
 }

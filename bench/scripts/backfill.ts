@@ -49,10 +49,10 @@ export default async function backfill(config: SystemConfig): Promise<Found> {
     about,
     values: {
       'dry run CPU': { value: dryCpuS, unit: 's' },
-      'dry run RSS at most': { value: dryRssMb, unit: 'MB' },
+      'dry run peak RSS': { value: dryRssMb, unit: 'MB' },
       'plan CPU': { value: cpuS, unit: 's' },
-      'RSS at most': { value: peakRssMb(), unit: 'MB' },
-      'until all had run': { value: tookS, unit: 's' },
+      'peak RSS': { value: peakRssMb(), unit: 'MB' },
+      'time until all had run': { value: tookS, unit: 's' },
     },
     settings: { windows, parallel: PARALLEL },
   }

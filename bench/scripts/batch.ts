@@ -43,7 +43,7 @@ export default async function batch(config: SystemConfig): Promise<Found> {
     about,
     values: {
       reached: { value: ((runs - limit) / (waitMs / SECOND_MS) / limit) * 100, unit: '% of the rate' },
-      'most calls at the server in a second': { value: fullestSpan(server.hits, SECOND_MS), unit: 'calls' },
+      'maximum calls received in one second': { value: fullestSpan(server.hits, SECOND_MS), unit: 'calls' },
       calls: { value: server.hits.length, unit: 'calls' },
       failed: { value: ended.failed, unit: 'runs' },
       'in the first group of the report': { value: report.failures[0]?.runIds.length ?? 0, unit: 'runs' },

@@ -51,7 +51,7 @@ export default async function cron(config: SystemConfig): Promise<Found> {
         ? {
             'lateness p50': { value: percentile(lateMs, 50), unit: 'ms' },
             'lateness p99': { value: percentile(lateMs, 99), unit: 'ms' },
-            'lateness most': { value: percentile(lateMs, 100), unit: 'ms' },
+            'lateness, maximum': { value: percentile(lateMs, 100), unit: 'ms' },
             ticks: { value: lateMs.length, unit: 'ticks' },
           }
         : {}),

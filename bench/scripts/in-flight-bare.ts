@@ -30,8 +30,8 @@ export default async function inFlightBare(config: SystemConfig): Promise<Found>
   return {
     about: { versions: {}, settings: {} },
     values: {
-      'RSS each': { value: (held - idle) / runs, unit: 'bytes' },
-      'all begun in': { value: tookMs, unit: 'ms' },
+      'RSS per run': { value: (held - idle) / runs, unit: 'bytes' },
+      'time until all have begun': { value: tookMs, unit: 'ms' },
     },
     settings: { runs },
   }

@@ -41,9 +41,12 @@ export default async function inFlight(config: SystemConfig): Promise<Found> {
   return {
     about,
     values: {
-      'RSS each': { value: (held - idle) / runs, unit: 'bytes' },
-      'all begun in': { value: lastAt - firstAt, unit: 'ms' },
-      'all begun since due': { value: performance.timeOrigin + lastAt - runAt.getTime(), unit: 'ms' },
+      'RSS per run': { value: (held - idle) / runs, unit: 'bytes' },
+      'time until all have begun': { value: lastAt - firstAt, unit: 'ms' },
+      'time from the due time until all have begun': {
+        value: performance.timeOrigin + lastAt - runAt.getTime(),
+        unit: 'ms',
+      },
     },
     settings: { runs },
   }

@@ -43,9 +43,9 @@ export default async function proof(config: SystemConfig): Promise<Found> {
     values: {
       proved: { value: tookS, unit: 's' },
       'CPU of the process': { value: (user + system) / 1_000_000, unit: 's' },
-      'more RSS at most': { value: (rss - rssBefore) / 1e6, unit: 'MB' },
+      'growth of the peak RSS': { value: (rss - rssBefore) / 1e6, unit: 'MB' },
       'event loop delay p99': { value: delay.percentile(99) / 1e6, unit: 'ms' },
-      'event loop delay at most': { value: delay.max / 1e6, unit: 'ms' },
+      'event loop delay, maximum': { value: delay.max / 1e6, unit: 'ms' },
     },
     settings: { windows, rows: windows * ROWS },
   }

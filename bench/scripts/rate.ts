@@ -42,8 +42,8 @@ export default async function rate(config: SystemConfig): Promise<Found> {
     about,
     values: {
       reached: { value: (reached / limit) * 100, unit: '% of the rate' },
-      'most begun in a second': { value: fullestSpan(begun, SECOND_MS), unit: 'runs' },
-      'most calls at the server in a second': { value: fullestSpan(server.hits, SECOND_MS), unit: 'calls' },
+      'maximum runs begun in one second': { value: fullestSpan(begun, SECOND_MS), unit: 'runs' },
+      'maximum calls received in one second': { value: fullestSpan(server.hits, SECOND_MS), unit: 'calls' },
     },
     settings: { runs, nodes, limit, blockMs },
   }

@@ -53,17 +53,17 @@ export default async function resources(config: SystemConfig): Promise<Found> {
   return {
     about,
     values: {
-      'until all had ended': { value: tookS, unit: 's' },
+      'time until all had ended': { value: tookS, unit: 's' },
       succeeded: { value: states.get('succeeded') ?? 0, unit: 'runs' },
       failed: { value: states.get('failed') ?? 0, unit: 'runs' },
       cancelled: { value: states.get('cancelled') ?? 0, unit: 'runs' },
       'never ended': { value: unsettled, unit: 'runs' },
-      'most borrowed of one pool': { value: Math.max(...pools.map(({ most }) => most())), unit: 'slots' },
+      'maximum slots borrowed from one pool': { value: Math.max(...pools.map(({ most }) => most())), unit: 'slots' },
       'borrowed after the stops': {
         value: heldAfterStop + pools.reduce((sum, { held }) => sum + held(), 0),
         unit: 'slots',
       },
-      'farthest from the order of asking': { value: displacement(begun, acquired) * 100, unit: '%' },
+      'farthest from the order of requests': { value: displacement(begun, acquired) * 100, unit: '%' },
     },
     settings: { runs, size: SIZE },
   }

@@ -38,7 +38,7 @@ export default async function sinkTableBare(config: SystemConfig): Promise<Found
     values: {
       written: { value: (rows / tookMs) * 1_000, unit: 'rows/s' },
       'CPU of the client': { value: (user + system) / 1_000_000, unit: 's' },
-      'RSS at most': { value: process.resourceUsage().maxRSS / 1_024, unit: 'MB' },
+      'peak RSS': { value: process.resourceUsage().maxRSS / 1_024, unit: 'MB' },
     },
     settings: { rows, bulk },
   }

@@ -35,7 +35,7 @@ export default async function steps(config: SystemConfig): Promise<Found> {
     values: {
       'stored together': { value: (count / took.together) * 1_000, unit: 'steps/s' },
       'stored in turn': { value: (IN_TURN / took.inTurn) * 1_000, unit: 'steps/s' },
-      'found by the next attempt in': { value: took.found, unit: 'ms' },
+      'time until the next attempt has read them': { value: took.found, unit: 'ms' },
     },
     settings: { steps: count, concurrency },
   }

@@ -31,7 +31,7 @@ export class Site implements AsyncDisposable {
     const { user, system } = process.cpuUsage()
     return {
       pages: { value: (this.#pages / ms) * 1_000, unit: 'pages/s' },
-      'RSS at most': { value: process.resourceUsage().maxRSS / 1_024, unit: 'MB' },
+      'peak RSS': { value: process.resourceUsage().maxRSS / 1_024, unit: 'MB' },
       'CPU of the crawler': { value: (user + system) / 1_000_000, unit: 's' },
     }
   }

@@ -43,8 +43,8 @@ export default async function valuesCache(config: SystemConfig): Promise<Found> 
     values: {
       'fetches of new keys': { value: fetchS, unit: 'fetches/s' },
       'values in memory': { value: kept, unit: 'values' },
-      'RSS above that of 10,000 values, at most': { value: (most - before) / 1e6, unit: 'MB' },
-      'live heap above that of 10,000 values': { value: (heapAfter - heapBefore) / 1e6, unit: 'MB' },
+      'peak RSS, minus the RSS with 10,000 values': { value: (most - before) / 1e6, unit: 'MB' },
+      'live heap, minus the live heap with 10,000 values': { value: (heapAfter - heapBefore) / 1e6, unit: 'MB' },
       'stale answer during a load, p50': { value: percentile(stale, 50), unit: 'ms' },
       'stale answer during a load, slowest': { value: Math.max(...stale), unit: 'ms' },
     },

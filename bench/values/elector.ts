@@ -50,9 +50,9 @@ export default async function valuesElector(config: SystemConfig): Promise<Found
     values: {
       terms: { value: terms.length, unit: 'terms' },
       'terms that overlap': { value: overlaps, unit: 'terms' },
-      'epochs that do not grow': { value: shrinking, unit: 'terms' },
-      'instants looked at': { value: ledBy(processes).length, unit: 'instants' },
-      'next leader after SIGSTOP, at most': { value: Math.max(...waits), unit: 'ms' },
+      'terms whose epoch did not grow': { value: shrinking, unit: 'terms' },
+      'instants checked': { value: ledBy(processes).length, unit: 'instants' },
+      'time from SIGSTOP to the next leader, maximum': { value: Math.max(...waits), unit: 'ms' },
     },
     settings: { processes: PROCESSES, freezes: FREEZES, ttl: '1s' },
   }
