@@ -125,7 +125,7 @@ export class FleetMetrics {
     )
     gauge(
       'piko_queue_due',
-      'All due runs; 10,000 means that or more.',
+      'All due runs; the value is at most 10,000.',
       [],
       ofFleet(({ queue }) => queue.reduce((sum, { runs }) => sum + runs, 0)),
     )
@@ -137,7 +137,7 @@ export class FleetMetrics {
     )
     gauge(
       'piko_fleet_running',
-      'Runs in progress on all nodes; 10,000 means that or more.',
+      'Runs in progress on all nodes; the value is at most 10,000.',
       [],
       ofFleet(({ running }) => running),
     )
