@@ -129,7 +129,7 @@ export class Breaker {
     const retryInMs = Math.ceil(leftMs)
     const message = `the breaker is open for ${formatMs(retryInMs)} more, because calls failed: ${headline(this.#lastError)}`
     return new PikoError('BREAKER_OPEN', message, {
-      // A retry, including a job's own, reads from this cause when to try again.
+      // A retry, including the retry of a job, takes the time of its next attempt from this cause.
       cause: new RetryLaterError('the breaker is open', { after: `${retryInMs}ms` }),
       details: { retryInMs },
     })

@@ -3,7 +3,7 @@ import type { TimeZone } from '../time/zone-names.ts'
 // These types check cron expressions and time zones that are written as literals, at compile time. They accept any value of the type
 // `string`. When the job is registered, all values are checked again.
 
-/** Checks the literals of a spec. A wrong one does not compile; the type in TypeScript's message explains why. */
+/** Checks the literals of a spec. A wrong literal does not compile; the type in TypeScript's message explains why. */
 export interface CheckedLiterals<Zone extends string, Cron extends string> {
   readonly timezone?: Zone & Checked<ZoneProblem<Zone>>
   readonly cron?: (Cron | readonly Cron[]) & Checked<CronProblem<Cron>>

@@ -28,7 +28,7 @@ export interface Failures {
   readonly window: Window | undefined
 }
 
-/** Adds failures to an alert, or opens an alert. A job that fails again has not recovered. Pure. */
+/** Adds failures to an alert, or opens an alert. Clears `recoveredAt`, because a job that fails again has not recovered. Pure. */
 export function withFailures(alert: Alert | undefined, some: readonly Failures[]): Alert | undefined {
   return some.reduce<Alert | undefined>((known, one) => withFailure(known, one), alert)
 }

@@ -144,7 +144,7 @@ export class Arbiter {
     if (line.queue.size === 0) this.#lines.delete(key)
   }
 
-  /** Returns slots and serves waiting requests. */
+  /** Gives back slots and serves waiting requests. */
   release(lane: Lane, count: number): void {
     lane.release(count)
     this.serve()

@@ -75,7 +75,7 @@ export class Borrowing {
   }
 
   /**
-   * Returns all values in reverse order. Continues if some fail.
+   * Gives back all values in reverse order. Continues if some fail.
    *
    * @throws PikoError `RESOURCE_FAILED`
    */

@@ -49,7 +49,7 @@ export class KeptLoans {
     else this.#expire(runId, kept, GRACE_MS)
   }
 
-  /** Returns the values for the retry. The caller must return them later. */
+  /** Returns the values for the retry. The caller must give them back later. */
   claim(runId: number): Left | undefined {
     const kept = this.#kept.get(runId)
     if (!kept) return undefined
@@ -58,7 +58,7 @@ export class KeptLoans {
     return kept
   }
 
-  /** Returns values that no retry will use. Never rejects. */
+  /** Gives back values that no retry will use. Never rejects. */
   async giveBack({ loans, error, log }: Left): Promise<void> {
     for (const [, loan] of [...loans].reverse()) {
       try {
@@ -84,7 +84,7 @@ export class KeptLoans {
     this.#expire(runId, waiting, retryInMs + GRACE_MS)
   }
 
-  /** Returns all values, with the errors of their attempts. */
+  /** Gives back all values, with the errors of their attempts. */
   async close(): Promise<void> {
     this.#isClosed = true
     for (const runId of [...this.#kept.keys()]) this.#giveUp(runId)

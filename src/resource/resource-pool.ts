@@ -24,7 +24,7 @@ export interface Borrowed {
   /** The values, by the names of the resource map. */
   readonly values: Readonly<Record<string, unknown>>
   /**
-   * Returns all values in reverse order. Continues if some fail. A second call returns the promise of the first.
+   * Gives back all values in reverse order. Continues if some fail. A second call returns the promise of the first.
    *
    * After a failure, values of the scope `run` are kept for the retry, see {@link ResourcePool.settled}. If returning one value fails after
    * a success, the remaining ones are returned with that error, because an outer transaction must not commit if an inner one has failed.

@@ -65,7 +65,7 @@ export class Semaphore {
     })
   }
 
-  /** Returns `count` slots and serves the next waiters. */
+  /** Gives back `count` slots and serves the next waiters. */
   release(count = 1): void {
     if (count > this.#active) throw new RangeError(`${count} slots were returned, but only ${this.#active} are taken`)
     this.#active -= count

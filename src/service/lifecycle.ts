@@ -212,7 +212,10 @@ export class Lifecycle {
     if (!this.#stopFailures.includes(error)) this.#stopFailures.push(error)
   }
 
-  /** Ends a running start, which checks the signal after its current step. Does not wait for a hook that never ends. */
+  /**
+   * Waits until a start in progress has ended. The start checks the signal after its current step. Gives up after the grace period, because
+   * a hook may never end.
+   */
   async #endStart(): Promise<void> {
     if (!this.#bringingUp) return
     const { path, clock, events, stopLimit } = this.#parts

@@ -261,8 +261,8 @@ export class Metrics {
 }
 
 /**
- * Returns the status of an attempt. If its run is `queued` again, the status is a retry, except when the attempt does not count: because
- * its node is stopping, the rate limit has been reached, or a step is waiting.
+ * Returns the status of an attempt. If its run is `queued` again, the status is `retried`. But an attempt that does not count keeps its
+ * outcome, `interrupted` or `waiting`, for example because its node is stopping or a step is waiting.
  */
 function statusOf({ outcome, state }: EventMap['run.settled']): string {
   if (state !== 'queued') return state

@@ -49,7 +49,7 @@ export async function watchStatus(app: Piko, crawl: CrawlRef, json: boolean): Pr
   }
 }
 
-/** Calculates the speed of the last seconds. The status has only the speed since the start of the run. */
+/** Calculates the speed over the last few seconds. The status has only the speed since the start of the run. */
 class Speed {
   readonly #samples: Sample[] = []
 

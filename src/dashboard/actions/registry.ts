@@ -25,7 +25,7 @@ import { createBackfill, markStale, type Range, rerunWindows } from './of-window
 
 export type JobSubject = Pick<Item<'jobs.list'>, 'id' | 'state' | 'windows' | 'isOverridden'>
 
-/** The subjects of changes, by kind. The palette finds them in the typed text. */
+/** What an action can change, by kind. The palette finds them in the typed text. */
 export interface Subjects {
   /** For changes that concern many runs, or none of the subjects below. */
   readonly none: undefined

@@ -23,9 +23,7 @@ export interface ItemDispatcherParts extends LoopServiceParts {
 const MAX_CLAIMED = 100
 const FIRST_IDLE_MS = 20
 const MAX_IDLE_MS = 500
-/**
- * The maximum time between a claim and the start times of its items, in milliseconds. If the database is slow, this time must be longer.
- */
+/** The maximum lead, in milliseconds: the time from a claim to the start times of its items. It grows with the duration of claims. */
 const MAX_LEAD_MS = 2_000
 /** After a slow claim, each faster claim multiplies the lead by this factor. */
 const LEAD_DECAY = 0.9

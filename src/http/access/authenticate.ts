@@ -85,13 +85,13 @@ export async function actorOf(request: FastifyRequest, access: Access, rules: Ac
 }
 
 /**
- * Refuses a changing request that no page of this server has sent. A browser sends the cookie by itself, so the cookie alone proves
- * nothing.
+ * Refuses a request that changes data, unless a page of this server sent it. A browser attaches the cookie automatically, so the cookie
+ * alone proves nothing.
  */
 function assertSameOrigin({ method, headers }: FastifyRequest): void {
   if (SAFE_METHODS.includes(method)) return
-  // Accepts either header, because a browser sends at least one of them with each changing request. `assertOwnSite` has already checked
-  // that their values belong to this server.
+  // Accepts either header, because a browser sends at least one of them with each request that changes data. `assertOwnSite` has already
+  // checked that their values belong to this server.
   if (headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin') return
   throw denied(
     'origin',

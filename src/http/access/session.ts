@@ -5,7 +5,7 @@ import { PikoError } from '../../errors.ts'
 import { SESSION_COOKIE } from './authenticate.ts'
 import type { Access } from '../../operations/tokens/access.ts'
 
-/** Counts a login with a wrong token. */
+/** Executes a login, and counts it if its token is wrong. */
 type Counted = <T>(request: FastifyRequest, reply: FastifyReply, login: () => Promise<T>) => Promise<T>
 
 const [OPEN] = SESSION

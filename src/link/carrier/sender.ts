@@ -89,7 +89,7 @@ export class Sender {
     this.#levels.remove(message)
   }
 
-  /** Adds credit: the other end accepts this many more bytes, of all messages together. */
+  /** Adds credit: the other end accepts this many more bytes, counted over all messages. */
   credited(bytes: number): void {
     this.#credit += bytes
     this.#inFlight.received(bytes, this.#deps.clock.monotonic())

@@ -24,7 +24,7 @@ export type ProofKind =
 
 export interface ProofFinding {
   readonly kind: ProofKind
-  /** The window, or the time without a window. Undefined if the row has no readable instant. */
+  /** The window, or the gap. Undefined if the row has no readable instant. */
   readonly window: Window | undefined
   /** The table of the rows; undefined for a finding in the ledger. */
   readonly table: string | undefined
@@ -81,7 +81,7 @@ export interface Certificate {
   /** The SHA-256 of each succeeded window's start, end and fence, as hexadecimal text. */
   readonly digest: string
   readonly tables: readonly ProvedTable[]
-  /** The times without windows before the first window that Piko has planned itself. */
+  /** The spans that never ran, before the first window that Piko has planned itself. */
   readonly unrun: readonly Window[]
   /** The findings, at most 1,000. */
   readonly findings: readonly ProofFinding[]

@@ -56,8 +56,8 @@ export class TableProof {
    * Compares the rows of the table with the ledger.
    *
    * @param entries all windows that start within the range, oldest first
-   * @param lost the times without windows
-   * @returns how many rows lie in each time without windows, by the start of that time
+   * @param lost the gaps between windows
+   * @returns the number of rows in each gap, by the start of the gap
    */
   async compare(
     range: TimeRange,

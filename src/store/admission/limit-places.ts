@@ -106,7 +106,7 @@ export class LimitPlaces {
     }
   }
 
-  /** Returns an unused place. Has no effect if the place has expired. */
+  /** Gives back an unused place. Has no effect if the place has expired. */
   giveBack({ at, count }: LimitPlace): void {
     if (this.#without(at, count)) this.#fullMs -= count * this.#intervalMs
   }

@@ -132,7 +132,7 @@ export class RateWindows {
     }
   }
 
-  /** Counts a place later, because its handler was called in time but was interrupted in its first synchronous part. */
+  /** Counts a place as used now instead of earlier, because its handler was interrupted in its first synchronous part. */
   postpone(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)
@@ -143,7 +143,7 @@ export class RateWindows {
     window.isChanged = true
   }
 
-  /** Returns an unused place. Has no effect if the place has expired, or was moved because a clock was set back. */
+  /** Gives back an unused place. Has no effect if the place has expired, or was moved because a clock was set back. */
   giveBack(name: RateName, { at }: RatePlace): void {
     const window = this.#windowOf(name)
     this.#settle(window)

@@ -5,7 +5,7 @@ import { bulkInsert, type Cell, columnsOf, NOW } from '../statements/bulk-insert
 import { forgetExpired } from './forget-expired.ts'
 import { readableLane } from './lane-rows.ts'
 
-/** The speed of a lane in the last seconds, as one node measured it. */
+/** The speed of a lane over the last few seconds, as one node measured it. */
 export interface LaneSpeed {
   readonly laneId: number
   readonly spanMs: number

@@ -6,7 +6,7 @@ import type { NewRun } from '../runs/new-run.ts'
 /** A job that is due for planning, with the data that its decision needs. */
 export interface DueJob {
   readonly id: string
-  /** The planner's own schedule; see `JobTable`. Undefined: the one from code. */
+  /** The schedule from which `nextTick` was computed: `planned_schedule` of `JobTable`. Undefined: the schedule from code. */
   readonly schedule?: string | null
   readonly nextTick: Date | undefined
   readonly windowCursor: Date | undefined

@@ -14,7 +14,7 @@ export interface NodeFacts {
 }
 
 export interface NodeLoad {
-  /** The CPU usage of the last seconds: 1 is one CPU core in full use. */
+  /** The CPU usage over the last few seconds: 1 is one CPU core in full use. */
   readonly cpu: number
   /** The memory of the process, in bytes. */
   readonly memory: number
