@@ -127,7 +127,7 @@ export class Breaker {
 
   #refusal(leftMs: number): PikoError {
     const retryInMs = Math.ceil(leftMs)
-    const message = `the breaker is open for ${formatMs(retryInMs)} more, because calls failed: ${headline(this.#lastError)}`
+    const message = `the breaker is open for another ${formatMs(retryInMs)}, because calls failed: ${headline(this.#lastError)}`
     return new PikoError('BREAKER_OPEN', message, {
       // A retry, including the retry of a job, takes the time of its next attempt from this cause.
       cause: new RetryLaterError('the breaker is open', { after: `${retryInMs}ms` }),

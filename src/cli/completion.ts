@@ -31,7 +31,7 @@ export function addCompletion(program: Command, create: () => Command): void {
     .command('complete', { hidden: true })
     .argument('[words...]')
     .allowUnknownOption()
-    .description('Prints the words that can follow; the script of piko completion calls it.')
+    .description('Prints the words that can follow. The script of piko completion calls this command.')
     .addHelpText('after', examples([`piko complete -- runs ''`]))
     .action(async (words: string[]) => {
       const { default: completionOf } = await import('@bomb.sh/tab/commander')

@@ -48,8 +48,8 @@ export function offloadPool(given: OffloadPoolOptions): OffloadPool {
 }
 
 function taken(name: string): PikoError {
-  const why = name === defaultPool.name ? 'the process already has it' : 'it is declared with other options'
-  return new PikoError('SETTINGS_INVALID', `there is a pool ${describe(name)}: ${why}; choose another name`, {
+  const why = name === defaultPool.name ? 'it is the default pool' : 'it is declared with other options'
+  return new PikoError('SETTINGS_INVALID', `the pool ${describe(name)} already exists: ${why}; choose another name`, {
     details: { name },
   })
 }

@@ -92,9 +92,13 @@ export class Schedules {
     const job = await jobOf(store, jobId)
     if (schedule) Schedule.of(schedule, jobId)
     if (schedule?.kind === 'at' && job.windows !== null) {
-      throw new PikoError('SCHEDULE_INVALID', `job "${jobId}" has windows, which need cron or every, not at`, {
-        details: { jobId, at: schedule.at },
-      })
+      throw new PikoError(
+        'SCHEDULE_INVALID',
+        `job "${jobId}" has windows: its schedule must be "cron" or "every", not "at"`,
+        {
+          details: { jobId, at: schedule.at },
+        },
+      )
     }
     await override(store, jobId, schedule && scheduleJson(schedule))
   }

@@ -20,7 +20,7 @@ export function logChanges(events: Events, log: Logger): (() => void)[] {
     events.on('change.unrecorded', ({ verb, jobId, target, error }) =>
       log.error(
         { piko_event: 'change.unrecorded', verb, job_id: jobId, target, err: error },
-        `${verb} has ended, but its audit row could not be completed and still says started`,
+        `${verb} has ended, but its audit row could not be completed and still says "started"`,
       ),
     ),
     events.on('request.answered', ({ method, route, status, durationMs }) =>

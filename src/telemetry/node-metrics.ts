@@ -37,7 +37,7 @@ export function registerNode(sources: NodeSources, registers: Registry[]): void 
   batches('finish', 'stored the ends of', sources.finishes)
   new Gauge({
     name: 'piko_store_connections',
-    help: 'Connections to the database: size (at most), open, idle, and waiting (calls waiting for one). Absent on SQLite.',
+    help: 'Connections to the database: size (the maximum), open, idle, and waiting (calls that wait for a connection). Absent on SQLite.',
     labelNames: ['state'],
     registers,
     collect() {

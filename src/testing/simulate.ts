@@ -48,7 +48,7 @@ export function simulate(job: object, options: SimulateOptions): Simulation {
   if (!schedule) {
     throw new PikoError(
       'USAGE',
-      `simulate: job "${tested.id}" has no schedule, so it has no ticks; give it cron, every or at, or request its runs with runJob or app.run`,
+      `simulate: job "${tested.id}" has no schedule, so it has no ticks; give it "cron", "every" or "at", or request its runs with runJob or app.run`,
       { details: { jobId: tested.id } },
     )
   }

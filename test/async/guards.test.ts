@@ -27,7 +27,7 @@ describe('breaker', () => {
     const refusal = await rejected(guard.run(() => calls++))
     expect(refusal).toMatchObject({
       code: 'BREAKER_OPEN',
-      message: 'the breaker is open for 600ms more, because calls failed: Error: 503',
+      message: 'the breaker is open for another 600ms, because calls failed: Error: 503',
       details: { retryInMs: 600 },
     })
     expect(retryTimingOf(refusal)).toEqual({ afterMs: 600 })

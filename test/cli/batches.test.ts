@@ -28,7 +28,7 @@ it('piko batches: creates from a file, waits, shows one report, replays; piko ru
   })
   project.write('other.ndjson', '{"order":1}\n{"order":}\n[1,\n{"order":12345678901234567890}')
   const wrong = errorOf(await project.piko([...create.with(4, 'other.ndjson'), '--json']))
-  expect(wrong.message).toMatch(/line 2: .*line 3: .*line 4: numbers that would lose digits/)
+  expect(wrong.message).toMatch(/line 2: .*line 3: .*line 4: some numbers would lose digits/)
   project.write('other.ndjson', '{"order":1}')
   expect(errorOf(await project.piko([...create.with(4, 'other.ndjson'), '--json'])).code).toBe('BATCH_CONFLICT')
 

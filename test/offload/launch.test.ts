@@ -137,7 +137,7 @@ test('an idle pool that nobody closed does not keep the process alive', async ()
 })
 
 test.each([
-  ['exits', 'process.exit(9)', 'it did not start'],
+  ['exits', 'process.exit(9)', 'it exited before it was ready'],
   ['throws', "throw new Error('no licence')", 'no licence'],
 ])('a thread that %s before it is ready fails the call instead of blocking it', async (_, does, reason) => {
   write('preload.mjs', `import { isMainThread } from 'node:worker_threads'\nif (!isMainThread) ${does}\n`)

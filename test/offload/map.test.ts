@@ -180,7 +180,7 @@ describe('a pool', () => {
     opened.push(pool)
     expect(offloadPool({ name: 'test-parsers', size: 2, memory: '64MB' })).toBe(pool)
     expect(() => offloadPool({ name: 'test-parsers', size: 3 })).toThrow('it is declared with other options')
-    expect(() => offloadPool({ name: 'default' })).toThrow('the process already has it')
+    expect(() => offloadPool({ name: 'default' })).toThrow('it is the default pool')
     overridePools({ 'test-parsers': { size: 5 }, 'test-later': { size: 6 } })
     expect(pool.stats.size).toBe(5)
     expect(offloadPool({ name: 'test-later' }).stats.size).toBe(6)

@@ -95,7 +95,7 @@ describeEachStore((fixture) => {
       change: { verb: 'backfills.create', jobId: 'days', from: new Date('2026-01-01T00:00:00Z') },
     })
     const skipped = (await app.jobs.why('night', new Date('2026-03-29T01:00:00Z'))).steps
-    expect(skipped.find(({ rule }) => rule === 'clock change')?.evidence).toMatch(/skip the time of the schedule/)
+    expect(skipped.find(({ rule }) => rule === 'clock change')?.evidence).toMatch(/skip this time on this day/)
     await app.jobs.pause('night')
     expect((await app.jobs.why('night', new Date('2026-03-30T00:30:00Z'))).steps.at(-1)).toMatchObject({
       rule: 'pause',

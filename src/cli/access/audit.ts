@@ -43,7 +43,7 @@ export function addAudit(program: Command): void {
     .option('--verb <verb>', 'only this kind of change, such as jobs.pause')
     .option('--actor <name>', 'only changes by this token, or by this user@host')
     .addOption(new Option('--outcome <outcome>', 'only changes with this outcome').choices(AUDIT_OUTCOMES))
-    .option('--from <instant>', 'only changes at this instant or later, with its zone', parseInstant)
+    .option('--from <instant>', 'only changes at or after this instant, such as 2026-01-01T00:00:00Z', parseInstant)
     .option('--to <instant>', 'only changes before this instant', parseInstant)
     .option('--before <id>', 'only changes with smaller ids, for the next page', parseAuditId)
     .option('--limit <count>', 'maximum number of changes to list; default: 100', parseLimit)

@@ -77,7 +77,11 @@ function addCreate(tokens: Command): void {
     .addOption(new Option('--role <role>', 'what it may do').choices(ROLES).makeOptionMandatory())
     .option('--for-jobs <glob...>', 'limit it to jobs whose ids match one of these globs; default: all jobs')
     .option('--expires-in <duration>', 'how long it is valid, such as 90d; default: until it is revoked')
-    .option('--expires-at <instant>', 'when it becomes invalid, with its zone', parseInstant)
+    .option(
+      '--expires-at <instant>',
+      'when it expires: an instant with a time zone, such as 2027-01-31T00:00:00Z',
+      parseInstant,
+    )
     .addHelpText(
       'after',
       examples([

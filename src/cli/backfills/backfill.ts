@@ -91,7 +91,7 @@ function addCreate(backfill: Command): void {
     .argument('<job>', 'id of a job with windows')
     .requiredOption(
       '--from <instant>',
-      "start of the range: an instant such as 2025-01-01T00:00:00Z, or a date of the job's zone such as 2025-01-01",
+      "start of the range: an instant such as 2025-01-01T00:00:00Z, or a date in the job's time zone such as 2025-01-01",
       parseMoment,
     )
     .requiredOption('--to <instant>', 'end of the range (exclusive), as an instant or a date', parseMoment)

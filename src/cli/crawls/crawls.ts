@@ -124,7 +124,7 @@ function addReplay(crawls: Command): void {
     .command('replay')
     .description(
       'Puts dead pages back into the queue. A page whose step failed is parsed from its kept response, without a new request. A failed run is ' +
-        'running again, and succeeds if its pages do. With the id of a crawl, replays all its runs that have not succeeded.',
+        'reopened, and succeeds if its pages do. With the id of a crawl, replays all its runs that have not succeeded.',
     )
     .argument('<crawl>', 'number of a run, or the id of a crawl', refOf)
     .addOption(

@@ -121,7 +121,7 @@ function addReplay(items: Command): void {
     .command('replay')
     .description(
       'Queues the dead items of a run again. They get the bytes that their handler kept for the next attempt. A failed run is ' +
-        'then open again, and succeeds once all its items have succeeded.',
+        'reopened, and succeeds once all its items have succeeded.',
     )
     .argument('<run>', 'number of the run', parseRunId)
     .addOption(

@@ -130,7 +130,7 @@ async function asked(address: string, format: Format, token: string | undefined)
     const reason = isError(cause.cause) ? messageOf(cause.cause) : messageOf(cause)
     throw new PikoError(
       'USAGE',
-      `no node answers at ${url.origin}: ${reason}; start one with piko start, or leave out --running`,
+      `can't get the graph from ${url.origin}: ${reason}; start a node with piko start, or leave out --running`,
       { cause },
     )
   }

@@ -20,7 +20,7 @@ export function addDrain(nodes: Command): void {
     .command('drain')
     .description(
       'Stops a node, or all nodes of a host, from beginning further runs. Runs in progress continue. "piko nodes resume" ends the drain; ' +
-        'that of a single node also ends with its process.',
+        'the drain of a single node also ends with its process.',
     )
     .argument('<host or node>', 'a host, or the id of one node')
     .addHelpText('after', examples(['piko nodes drain worker-3', 'piko nodes list --json | jq .nodes']))

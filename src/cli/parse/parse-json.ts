@@ -25,10 +25,10 @@ export function parseJson(text: string): unknown {
   }
   const twice = duplicateKeys(text)
   if (twice.length > 0)
-    throw new InvalidArgumentError(`keys that occur twice in one object; keep one of each: ${twice.join(', ')}`)
+    throw new InvalidArgumentError(`some keys occur twice in one object: ${twice.join(', ')}; keep one of each`)
   if (changed.length === 0) return value
   const examples = changed.map((source) => `${source} would become ${Number(source)}`).join('; ')
-  throw new InvalidArgumentError(`numbers that would lose digits; write them as strings, in quotes: ${examples}`)
+  throw new InvalidArgumentError(`some numbers would lose digits: ${examples}; write them as strings, in quotes`)
 }
 
 /** Enough digits to distinguish any two numbers of JavaScript. */

@@ -50,7 +50,7 @@ function reportText({ findings, checks, settings }: DoctorReport): string {
     ...(own.length > 0
       ? [
           [
-            'settings that are not the default:',
+            'settings that differ from their defaults:',
             ...own.map(({ key, value, origin }) => visibleLine(`  ${key} = ${value} (${origin})`)),
           ].join('\n'),
         ]

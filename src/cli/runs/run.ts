@@ -52,7 +52,7 @@ export function addRun(program: Command): void {
     .option('--input <json>', 'value of ctx.input', parseJson)
     .option(
       '--window <start>',
-      "start of the window to run: an instant, or a date of the job's zone; only for a job with windows",
+      "start of the window to run: an instant, or a date in the job's time zone; only for a job with windows",
       parseMoment,
     )
     .option('--no-wait', 'only queue the run; a running node executes it')

@@ -114,7 +114,7 @@ function textOf(
 }
 
 function spilledLine({ sink, host, rows, sent }: RunDetails['spilled'][number]): string {
-  const rest = sent >= rows ? 'all at their target' : `${sent} at their target`
+  const rest = sent >= rows ? 'all delivered' : `${sent} delivered`
   return `spilled   ${rows} rows of ${visibleLine(sink)} on ${visibleLine(host)}, ${rest}`
 }
 

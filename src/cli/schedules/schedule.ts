@@ -137,7 +137,7 @@ function withScheduleOptions(command: Command, note: string): Command {
     .option('--end <instant>', 'no ticks after this instant')
     .option(
       '--schedule <json>',
-      'the whole schedule as JSON, as in the HTTP API; for what the other options do not have, such as a calendar',
+      'the whole schedule as JSON, as in the HTTP API; needed for settings without an option, such as a calendar',
       parseSchedule,
     )
 }

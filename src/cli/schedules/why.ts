@@ -18,8 +18,8 @@ export function addWhy(parent: Command): void {
     .argument('<job>', 'id of the job')
     .argument(
       '[tick]',
-      "the start of a window, a tick, or a date of the job's zone; default: the tick of the oldest waiting window, otherwise the last " +
-        'planned tick, or the oldest run that is due if the run of that tick has ended',
+      "the start of a window, a tick, or a date in the job's time zone; default: the tick of the oldest waiting window; otherwise the " +
+        'last planned tick; if the run of that tick has ended, the oldest due run',
       parseMoment,
     )
     .option('--steps', 'also print what each rule decided, with its evidence')

@@ -25,7 +25,7 @@ export function addGrid(windows: Command): void {
     .addOption(new Option('--by <unit>', 'the length of a cell').choices(GRID_UNITS).default('day'))
     .option('--job <id...>', 'only these jobs; default: all jobs with windows')
     .option('--limit <count>', 'maximum number of jobs to show', parseLimit, 50)
-    .option('--after <id>', 'only jobs with larger ids: the "next" of the last page')
+    .option('--after <id>', 'only jobs with larger ids; give the "next" of the previous page')
     .addHelpText(
       'after',
       examples([

@@ -70,7 +70,7 @@ const NOT_PROVED = {
 
 function tableText({ name, notProved, rows, unrecorded, digest }: Certificate['tables'][number]): string {
   if (notProved !== undefined) return `${visibleLine(name)}: not proved, because ${NOT_PROVED[notProved]}`
-  const note = unrecorded > 0 ? `, ${unrecorded} windows without a recorded number` : ''
+  const note = unrecorded > 0 ? `, ${unrecorded} windows without a recorded number of rows` : ''
   return `${visibleLine(name)}: ${rows} rows${note}, digest ${digest}`
 }
 

@@ -28,7 +28,7 @@ async function requireWindows(app: Piko, jobId: string): Promise<JobRow> {
     throw new PikoError('JOB_UNKNOWN', `the database knows no job "${jobId}"; ${known}`, { details })
   }
   if (job.windows === null) {
-    throw new PikoError('WINDOW_UNKNOWN', `job "${jobId}" has no windows; its option windows adds them`, {
+    throw new PikoError('WINDOW_UNKNOWN', `job "${jobId}" has no windows; set its option windows`, {
       details,
     })
   }

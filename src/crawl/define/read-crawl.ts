@@ -153,7 +153,7 @@ function checkDownloaders(
   for (const { name, downloader } of steps.values()) {
     if (downloader === undefined || downloader === stepDownloader(name) || names.includes(downloader)) continue
     problems.push(
-      `steps.${name}: downloader is ${describe(downloader)}; expected one of ${names.join(', ') || 'the names in downloaders, of which there are none'}`,
+      `steps.${name}: downloader is ${describe(downloader)}; expected one of ${names.join(', ') || 'the names in downloaders, which has none'}`,
     )
   }
 }

@@ -93,7 +93,9 @@ export function borrowedPool(value: unknown): ProxyPool {
   const pool: ProxyPool = Object.fromEntries(given.filter(([, option]) => option !== undefined))
   const problems = proxyProblems(pool)
   if (problems.length > 0)
-    throw new CrawlError(`the class of the crawl's proxies has wrong ones: ${problems.join('; ')}`, { class: 'setup' })
+    throw new CrawlError(`the class of the crawl's proxies has invalid options: ${problems.join('; ')}`, {
+      class: 'setup',
+    })
   return pool
 }
 

@@ -117,7 +117,7 @@ export class NodeLink extends Service {
       if (error instanceof PikoError && error.code === 'SETTINGS_INVALID') throw error
       this.log.warn(
         { err: toError(error) },
-        'other nodes cannot connect to this one; it finds their changes by polling',
+        'other nodes cannot connect to this node; this node finds their changes by polling',
       )
     }
   }

@@ -95,7 +95,7 @@ function assertSameOrigin({ method, headers }: FastifyRequest): void {
   if (headers.origin !== undefined || headers['sec-fetch-site'] === 'same-origin') return
   throw denied(
     'origin',
-    'a changing request with the cookie of a session needs the header Origin; programs send a token instead',
+    'a request that changes data with a session cookie needs the header Origin; programs should send a token instead',
   )
 }
 

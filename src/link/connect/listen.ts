@@ -226,7 +226,7 @@ export class LinkServer extends Service {
   }
 
   #routesRefused(error: unknown): void {
-    this.log.error({ err: error }, 'a change of the routes can not take effect; the routes before it stay')
+    this.log.error({ err: error }, 'a change of the routes can not take effect; the previous routes stay in force')
   }
 
   #refuse(): void {

@@ -127,7 +127,7 @@ export class Thread {
     if (this.isAlive) return
     this.#isReady = false
     // If a thread dies before it is ready, piscina does not reject its call.
-    if (this.#fail) this.#fail(this.#lastError ?? new Error('it did not start'))
+    if (this.#fail) this.#fail(this.#lastError ?? new Error('it exited before it was ready'))
     else events.gone(this, this.#isEnding ? undefined : this.#lastError)
   }
 }

@@ -83,7 +83,7 @@ export class Tokens {
     const validMs = expiresIn === undefined ? undefined : durationMs(expiresIn, `expiresIn of ${call}`)
     const until = expiresAt === undefined ? undefined : instantOf(`expiresAt of ${call}`, expiresAt)
     if (validMs === 0 || (until && until.getTime() <= systemClock.now()))
-      throw new PikoError('USAGE', `${call}: the token would already be expired; give a later end`)
+      throw new PikoError('USAGE', `${call}: the token would already be expired; give a later instant or a longer time`)
     const digest = digestOf(secret)
     const row = await store.tokens.create({ digest, name, role, jobs, expiresAt: until, validMs })
     if (row) return { ...row, token: secret }

@@ -96,7 +96,7 @@ const RULES: Readonly<Record<WhyRule, Rule>> = {
     if (found?.at.getTime() !== at.getTime() || found.transition === null) return undefined
     const what =
       found.transition === 'gap'
-        ? 'the clocks skip the time of the schedule on this day, so it fires when they go on'
+        ? 'the clocks skip this time on this day, so the tick fires after the gap'
         : 'the clocks show this time twice on this day'
     return { verdict: 'info', evidence: `${what}: ${found.local} (${found.offset})` }
   },
@@ -142,7 +142,7 @@ const RULES: Readonly<Record<WhyRule, Rule>> = {
     if (window.state === 'stale') {
       return {
         verdict: 'info',
-        evidence: `the window ${bounds} is stale: what it was made of has changed`,
+        evidence: `the window ${bounds} is stale: its input data has changed`,
         change: backfillOf(jobId, window),
       }
     }

@@ -7,7 +7,7 @@ export const events = {
     default: '10m',
     min: '10s',
     max: '1d',
-    help: 'A reader can continue after an interruption of this length without missing an event. Events are stored only while there are readers, and this long after the last one.',
+    help: 'A reader can continue after an interruption of this length without missing an event. Events are stored only while there are readers, and for this long after the last reader has gone.',
   }),
   keep: integer({
     key: 'keep_events',

@@ -14,7 +14,7 @@ export const notify = {
     default: '2m',
     min: '0s',
     max: '1d',
-    help: 'The notice of a burst is sent at the latest this long after the burst began.',
+    help: 'Longest time from the beginning of a burst to its notice.',
   }),
   intervalMs: duration({
     key: 'interval',

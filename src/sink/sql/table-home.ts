@@ -82,7 +82,8 @@ export class TableHome {
     const choices = [[], ...filled.map((column) => [column]), filled].map((more) => [...more, ...key])
     if (choices.some((columns) => isUnique(indexes, columns))) return
     this.#indexes.delete(on)
-    const why = 'rows with the same key would be stored twice; add it, or leave out key if they may be'
+    const why =
+      'rows with the same key would be stored twice. Add the index, or leave out key if duplicates are allowed'
     throw noIndex(on.dialect, name, choices.at(-1) ?? key, why)
   }
 

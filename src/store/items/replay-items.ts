@@ -104,7 +104,7 @@ async function reopenRun(trx: Transaction<Tables>, database: Database, runId: nu
   if (await new ReplayStore(database).requeueIn(trx, runId)) return
   throw new PikoError(
     'USAGE',
-    `run ${runId} of job "${run.job_id}" is ${run.state}, or a later run has its window: only items of queued, running, failed and cancelled runs are replayed`,
+    `items of run ${runId} of job "${run.job_id}" can't be replayed; the run is in state "${run.state}". The state must be queued, running, failed or cancelled, and no later run may have executed the window of this run`,
     { details: { runId, jobId: run.job_id, state: run.state } },
   )
 }

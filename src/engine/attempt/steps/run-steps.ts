@@ -141,7 +141,8 @@ export class RunSteps {
   #assertUsable(call: StepCall): void {
     const attempt = this.#attempt
     attempt.throwIfAborted()
-    if (attempt.commit !== 'none') throw this.#refusal(call, 'in or after ctx.commit, which ends the run; do it before')
+    if (attempt.commit !== 'none')
+      throw this.#refusal(call, 'in or after ctx.commit, which ends the run; call it before')
     if (this.#parts.store.isInTransaction)
       throw this.#refusal(
         call,
@@ -307,7 +308,7 @@ function scopeOf({ attempt, signal }: StepScope): StepScope {
 
 /** Returns the error for a run that has been claimed too many times. The run is not retried. */
 function outOfLooks(attempt: StepAttempt, name: string, tries: number): PikoError {
-  const why = `it is not ready after ${tries} calls, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; set a larger every`
+  const why = `it is not ready after ${tries} calls, and the run has been claimed more than ${MAX_CLAIMS_OF_WAITS} times; set a longer "every"`
   return stepTimedOut(attempt, name, why, new NoRetryError('a run can be claimed only 65535 times'))
 }
 

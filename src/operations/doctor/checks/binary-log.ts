@@ -11,7 +11,7 @@ export const binaryLog = check({
           {
             id: 'binary-log',
             severity: 'error',
-            found: `binlog_format of ${location} is STATEMENT: InnoDB refuses writes in READ COMMITTED (error 1665), in which Piko works`,
+            found: `binlog_format of ${location} is STATEMENT: InnoDB refuses writes (error 1665) in READ COMMITTED, the isolation level that Piko uses`,
             remedy:
               "SET GLOBAL binlog_format = 'ROW'; and in my.cnf, [mysqld]: binlog_format = ROW; then restart the nodes",
           },

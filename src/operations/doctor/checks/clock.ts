@@ -16,7 +16,7 @@ export const clockSkew = check({
       {
         id: 'clock',
         severity: skewMs < ERROR_MS ? 'warning' : 'error',
-        found: `the clock of ${location} is ${spanText(Math.abs(aheadMs))} ${aheadMs > 0 ? 'ahead of' : 'behind'} the clock of this host; ticks and leases go by the database's`,
+        found: `the clock of ${location} is ${spanText(Math.abs(aheadMs))} ${aheadMs > 0 ? 'ahead of' : 'behind'} the clock of this host; ticks and leases use the clock of the database`,
         remedy: 'on the host whose clock is wrong: timedatectl set-ntp true; check with: timedatectl timesync-status',
       },
     ]

@@ -13,7 +13,7 @@ export const durability = check({
       findings.push({
         id: 'durability.commit',
         severity: 'warning',
-        found: `innodb_flush_log_at_trx_commit of ${location} is ${flush}: after a power failure, the last second of ends and claims is lost, and those runs run again`,
+        found: `innodb_flush_log_at_trx_commit of ${location} is ${flush}: after a power failure, the ends and claims of the last second are lost, and those runs run again`,
         remedy: 'SET GLOBAL innodb_flush_log_at_trx_commit = 1; and the same line in my.cnf, [mysqld]',
       })
     }

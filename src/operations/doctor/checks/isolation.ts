@@ -11,7 +11,7 @@ export const isolation = check({
       {
         id: 'isolation',
         severity: 'error',
-        found: `connections to ${location} work in ${level}, although Piko sets READ-COMMITTED: claims lock gaps and wait for inserts`,
+        found: `connections to ${location} use ${level}, although Piko sets READ-COMMITTED: claims lock gaps and wait for inserts`,
         remedy:
           'connect without a proxy that shares sessions between clients, or set its default: ' +
           "SET GLOBAL transaction_isolation = 'READ-COMMITTED'",

@@ -13,7 +13,7 @@ export const readOnlyServer = check({
       {
         id: 'read-only',
         severity: 'error',
-        found: `${flag} of ${location} is on: the server is a replica, or somebody has locked it`,
+        found: `${flag} of ${location} is on: the server is a replica, or an administrator has made it read-only`,
         remedy: `set [mysql] dsn to the primary, or: SET GLOBAL ${flag} = OFF`,
       },
     ]

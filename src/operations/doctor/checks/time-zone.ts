@@ -17,7 +17,7 @@ export const timeZone = check({
       findings.push({
         id: 'time-zone.session',
         severity: 'error',
-        found: `connections to ${location} work in the zone ${session['time_zone'] ?? '?'}, ${zoneOffsetS} s from UTC, although Piko sets +00:00`,
+        found: `connections to ${location} use the time zone ${session['time_zone'] ?? '?'}, ${zoneOffsetS} s from UTC, although Piko sets +00:00`,
         remedy:
           "connect without a proxy that shares sessions between clients, or set its default: SET GLOBAL time_zone = '+00:00'",
       })
@@ -27,7 +27,7 @@ export const timeZone = check({
       findings.push({
         id: 'time-zone.server',
         severity: 'info',
-        found: `the zone of ${location} is ${zone}: NOW() of a person who edits rows is not UTC, as the rows are`,
+        found: `the time zone of ${location} is ${zone}, but rows are in UTC: a person who edits rows with NOW() writes a wrong instant`,
         remedy: "use UTC_TIMESTAMP(3) in statements by hand, or: SET GLOBAL time_zone = '+00:00'",
       })
     }
