@@ -81,6 +81,11 @@ export class Link implements AsyncDisposable {
   /** The bytes of events that the connection has not accepted yet. */
   #eventBytes = 0
   #dispatching = 0
+  /**
+   * Resolves one iteration of the event loop after the link has opened. Until then, events wait, because the code that waits for the link
+   * has not registered its listeners yet. Undefined later.
+   */
+  #opening: Promise<void> | undefined
   #reconnects = false
   /** Called when the connection is lost, or when the other end leaves. */
   #onLost: ((reason: PikoError) => void) | undefined
@@ -399,6 +404,13 @@ export class Link implements AsyncDisposable {
   // Methods that handle received messages.
 
   #opened(): void {
+    if (this.#state === 'connecting')
+      this.#opening = new Promise((resolve) =>
+        setImmediate(() => {
+          this.#opening = undefined
+          resolve()
+        }),
+      )
     this.#state = 'up'
     this.#up.tell()
     void this.events.emit('link.up', { peerId: this.peerId })
@@ -409,7 +421,7 @@ export class Link implements AsyncDisposable {
       case 'reply':
         return calls.replied(message)
       case 'event':
-        return void this.#dispatch(message)
+        return void (this.#opening ? this.#dispatchLater(message, this.#opening) : this.#dispatch(message))
       case 'request':
         return serve(
           {
@@ -422,6 +434,11 @@ export class Link implements AsyncDisposable {
           message,
         )
     }
+  }
+
+  async #dispatchLater(message: IncomingMessage, opening: Promise<void>): Promise<void> {
+    await opening
+    await this.#dispatch(message)
   }
 
   async #dispatch(message: IncomingMessage): Promise<void> {

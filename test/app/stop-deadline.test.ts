@@ -187,7 +187,8 @@ describeEachStore((store) => {
       await (where === 'stop' ? starting : reached.promise)
       const error = await rejected(app.stop())
       expect(error).toMatchObject({ code: 'STOP_INCOMPLETE' })
-      expect(error.message).toContain('"Piko/hung"')
+      // On a busy machine, the deadline of the whole stop passes first, and its message has no quotes.
+      expect(error.message).toContain('Piko/hung')
       expect(stuck).toContainEqual(expect.objectContaining({ service: 'Piko/hung' }))
       if (where === 'start') expect((await rejected(starting)).code).toBe('STOPPED')
       expect(closed).toEqual(['other'])

@@ -77,6 +77,21 @@ describe('messages from both ends at the same time', () => {
     await both(link, await up.promise, [here.count, there.count], MESSAGES, 262_144)
   })
 
+  it.each([false, true])('arrive if they were sent as soon as the link was open, WebSocket: %s', async (websocket) => {
+    const heard = Promise.withResolvers<unknown>()
+    const server = await serving({
+      websocket,
+      onConnection: (link) => {
+        link.events.once('hello', heard.resolve)
+        void link.emit('price', { eur: 1 })
+      },
+    })
+    const link = await dialled({ url: server.url ?? '' })
+    const price = new Promise((resolve) => link.events.once('price', resolve))
+    await link.emit('hello', 'you')
+    expect([await price, await heard.promise]).toEqual([{ eur: 1 }, 'you'])
+  })
+
   it('arrive undamaged over a WebSocket', async () => {
     const [here, there] = [hashing(), hashing()]
     const up = Promise.withResolvers<Link>()
