@@ -140,7 +140,7 @@ function tableOf(lines: readonly Line[]): string {
     const range = `${number(line.min)} – ${number(line.max)}`
     return [line.measure, nameOf(line), number(line.median), range, line.unit, ratio]
   })
-  const head = ['measure', 'system', 'median', 'min – max', 'unit', 'Piko is at']
+  const head = ['measure', 'system', 'median', 'min – max', 'unit', 'Piko / this system']
   return [head, ['---', '---', '--:', '--:', '---', '--:'], ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
 

@@ -7,7 +7,7 @@ import type { Window } from '../time/window.ts'
 /**
  * Stores new runs of a job.
  *
- * @throws errors of the database as `refusedRuns` returns them
+ * @throws the error that `refusedRuns` makes of the database's error
  */
 export async function clearly<T>(jobId: string, count: number, store: () => Promise<T>): Promise<T> {
   try {

@@ -21,5 +21,5 @@ export function aRetryOf<T extends RetrySpec>(checks: OptionChecks<T>): OptionCh
   }
 }
 
-/** An option `retry` like that of a job. */
+/** Checks an option that has the same fields as `retry` of a job. */
 export const aRetry = aRetryOf(RETRY_CHECKS)

@@ -90,7 +90,8 @@ export class Planner extends LoopService {
     const until = new Date(agenda.now.getTime() + this.#parts.pollIntervalMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
-    // After a full pass, more jobs may be due. If the pass stored no runs and no windows, its jobs only wait for their ticks.
+    // After a full pass, more jobs may be due, so the next pass follows immediately. It does not if the pass stored neither runs nor windows:
+    // then its jobs only wait for their ticks.
     const hasWritten = written.some(
       ({ runs, skippedWindows, waitingWindows }) => runs.length + skippedWindows.length + waitingWindows.length > 0,
     )

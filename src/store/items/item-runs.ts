@@ -52,8 +52,8 @@ export async function openItemsOf({ db, dialect }: Database, runId: number): Pro
 const FAR_MS = 100 * 365 * 86_400_000
 
 /**
- * Replaces the open generations of runs that a replay queues, because their handlers add all items again. Such a generation has an
- * `ended_at` in the future: the sweep cancels its queued items and then closes it.
+ * Gives up the open generations of runs that a replay queues, because their handlers will add all items again. Sets `ended_at` to a time far
+ * in the future. The sweep then cancels the queued items of such a generation, and closes it.
  */
 export async function giveUpItems(
   trx: Transaction<Tables>,
