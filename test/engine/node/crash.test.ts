@@ -139,7 +139,9 @@ describeEachStore((fixture) => {
         // A second look of the starting node may return it once more.
         await eventually(() => expect(calls).toBeGreaterThanOrEqual(count))
       }
-      expect(await store.runs.find(id)).toMatchObject({ state: 'running', attempt: 1, nodeId: node!.id })
+      await eventually(async () =>
+        expect(await store.runs.find(id)).toMatchObject({ state: 'running', attempt: 1, nodeId: node!.id }),
+      )
     })
 
     it('does not recover its own runs before it has its new id', async () => {

@@ -265,11 +265,15 @@ describeEachStore((fixture) => {
   })
 })
 
-/** Waits until a transaction of this database's server waits for a lock. */
+/**
+ * Waits until a statement on lanes is being executed: it waits for the lock. INNODB_TRX would not show it, because the server only renews
+ * that table after no one has read it for 100 ms.
+ */
 async function untilSomeoneWaits(database: Database): Promise<void> {
   for (;;) {
     const rows = await database.sql.query(
-      "SELECT trx_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%piko_lane%'",
+      `SELECT id FROM information_schema.processlist
+       WHERE db = DATABASE() AND id <> CONNECTION_ID() AND command IN ('Query', 'Execute') AND info LIKE 'update%piko_lane%'`,
     )
     if (rows.length > 0) return
     await new Promise((resolve) => setTimeout(resolve, 20))
