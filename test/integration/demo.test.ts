@@ -6,6 +6,7 @@ import type { Summary } from '../../examples/weather/report.ts'
 import { readWeatherFile } from '../../examples/weather/source.ts'
 import { startStation } from '../../examples/weather/station.ts'
 import { type Database, openDatabase } from '../../src/store/connection/database.ts'
+import { eventually } from '../support/app.ts'
 import { startBrowser } from '../support/chromium.ts'
 import { createMysqlDatabase } from '../support/databases.ts'
 import { confirm, watchedPage } from '../dashboard/watched-page.ts'
@@ -114,9 +115,14 @@ async function runDayAgain(calendar: string, { sql }: Database): Promise<void> {
   await page.waitForURL((url) => url.href !== first)
   await page.getByText(`GET /days/${day} answered 200 with 1 row`).waitFor()
   await page.getByRole('region', { name: 'Output' }).getByText(day).first().waitFor()
-  const [rows] = await sql.query(`SELECT COUNT(*) AS n FROM weather_day WHERE day = '${day}'`)
-  const [runs] = await sql.query(`SELECT COUNT(*) AS n FROM piko_run WHERE state = 'succeeded'`)
-  expect([rows, runs]).toEqual([{ n: 1 }, { n: DAYS + 1 }])
+  // Until the new run is loaded, the page still shows the first one, with the same log and output.
+  await eventually(async () => {
+    const [rows] = await sql.query(`SELECT COUNT(*) AS n FROM weather_day WHERE day = '${day}'`)
+    const [runs] = await sql.query(`SELECT COUNT(*) AS n FROM piko_run WHERE state = 'succeeded'`)
+    expect([rows, runs]).toEqual([{ n: 1 }, { n: DAYS + 1 }])
+  })
+  // A page that is left open reports an error when its server stops.
+  await page.goto('about:blank')
 }
 
 describe('the demo', () => {
