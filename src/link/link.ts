@@ -421,7 +421,7 @@ export class Link implements AsyncDisposable {
       case 'reply':
         return calls.replied(message)
       case 'event':
-        return void (this.#opening ? this.#dispatchLater(message, this.#opening) : this.#dispatch(message))
+        return void this.#dispatch(message)
       case 'request':
         return serve(
           {
@@ -436,12 +436,8 @@ export class Link implements AsyncDisposable {
     }
   }
 
-  async #dispatchLater(message: IncomingMessage, opening: Promise<void>): Promise<void> {
-    await opening
-    await this.#dispatch(message)
-  }
-
   async #dispatch(message: IncomingMessage): Promise<void> {
+    if (this.#opening) await this.#opening
     const name = message.head.route ?? ''
     const isKnown = this.events.has(name) && !name.startsWith(OWN_EVENTS)
     if (!isKnown || this.#dispatching >= this.#limits.maxOpen)

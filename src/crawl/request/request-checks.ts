@@ -136,17 +136,8 @@ function sizeOf(body: ReadyBody): number {
 
 /** Headers with which an HTTP client would fail, or could send a request that two servers read differently. */
 const OF_CONNECTION: ReadonlySet<string> = new Set([
-  ...[
-    'connection',
-    'content-length',
-    'expect',
-    'keep-alive',
-    'proxy-connection',
-    'te',
-    'trailer',
-    'transfer-encoding',
-    'upgrade',
-  ],
+  ...['connection', 'content-length', 'expect', 'keep-alive', 'proxy-connection', 'te', 'trailer'],
+  ...['transfer-encoding', 'upgrade'],
 ])
 
 /** Returns why a header can't be sent. */

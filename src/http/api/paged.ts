@@ -65,13 +65,9 @@ export function pageOfAll<Item>(
   { cursor, limit = Infinity }: { readonly cursor?: string; readonly limit?: number },
 ): Paged<Item> {
   const after = nameIn(cursor)
-  const keyed = all.map((item) => ({ item, key: keyOf(item) })).toSorted((a, b) => (a.key < b.key ? -1 : 1))
-  const rest = after === undefined ? keyed : keyed.filter(({ key }) => key > after)
-  const chosen = rest.slice(0, limit)
-  return {
-    items: chosen.map(({ item }) => item),
-    next: rest.length > chosen.length ? nameCursor(chosen.at(-1)?.key) : undefined,
-  }
+  const rest = after === undefined ? all : all.filter((item) => keyOf(item) > after)
+  const sorted = rest.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+  return pageByName(sorted, keyOf, { limit })
 }
 
 /** Returns the instant in the cursor of a list that is ordered by start. @throws PikoError `USAGE` */
