@@ -6,8 +6,8 @@ import type { Answer } from './downloader.ts'
  *
  * - `network`: no complete response arrived, because of DNS, the connection, TLS, a reset or the time limit
  * - `throttled`: 429, or 503 with a `Retry-After`; the whole lane waits
- * - `server`: any other 5xx
- * - `blocked`: 401, 403 or 407, or a page that `isBlocked` recognises
+ * - `server`: any other 5xx, 408 or 425
+ * - `blocked`: 401, 403, 407, 431 to a request with a session, or a page that `isBlocked` recognises
  * - `client`: any other status of 400 or more that the request does not accept
  * - `size`: the body, or another part of the response, is larger than its limit
  * - `redirect`: too many redirects, redirects in a loop, or a redirect without a usable `location`

@@ -26,7 +26,7 @@ export interface DownloadSession {
   headersFor(url: string): Readonly<Record<string, string>>
   /** The `cookie` header for a URL; undefined if the session has no cookies for it. */
   cookiesFor(url: string): string | undefined
-  /** Stores the `set-cookie` headers of a response, including those of redirects. */
+  /** Stores the `set-cookie` headers of a response. Call this for each redirect, too. */
   storeCookies(url: string, cookies: readonly string[]): void
 }
 
@@ -61,7 +61,7 @@ export interface DownloadScope {
   readonly log: Logger
   /** The number of the try; 1 for the first. */
   readonly attempt: number
-  /** The store for responses that HTTP's rules allow caching. Undefined: do not cache. */
+  /** The store for responses that may be cached according to HTTP's rules. Undefined: do not cache. */
   readonly cache?: ResponseStore | undefined
   /**
    * A downloader must call this with the target URL of each redirect.

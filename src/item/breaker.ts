@@ -49,8 +49,8 @@ export function afterOutcome(state: BreakerState, isSuccess: boolean, now: numbe
 }
 
 /**
- * Returns how many items of a lane may run at the same time on all nodes. After failures in a row, there are only as many as would open the
- * breaker if they also failed. After a pause of the breaker, it is a single item, as a test. Pure.
+ * Returns how many items of a lane may run at the same time on all nodes. After failures in a row, at most as many items may run as would
+ * open the breaker if they also failed. After the breaker's pause, a single item may run, as a test. Pure.
  */
 export function mostUnderWay({ failures, openUntil }: BreakerState): number {
   if (openUntil !== undefined) return 1

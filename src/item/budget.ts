@@ -53,7 +53,7 @@ export function budgetOf(budgets: ReadonlyMap<string, ItemBudget>, name: string)
  * Returns the milliseconds until the next try. Undefined: there are no retries of this class left, so the item is dead.
  *
  * @param tries how many errors of the class there were before this one
- * @param random a random number in [0, 1); the delay is between half of its length and the full length
+ * @param random a random number in [0, 1); the result is between half of the delay and the full delay
  */
 export function itemDelayMs(budget: ItemBudget, tries: number, random: number): number | undefined {
   if (tries >= budget.limit) return undefined

@@ -41,8 +41,8 @@ const MAX_LATE_MS = 250
 /** How late an item may begin if its lane has a minimum time between two items, in milliseconds. */
 const DELAY_LATE_MS = 100
 /**
- * How much longer a request may take to arrive than the next one, for example because it opens a new connection, in milliseconds. Used
- * for lanes with a minimum time between two items.
+ * How many milliseconds longer a request may take to arrive than the next one, for example because it opens a new connection. Used for
+ * lanes with a minimum time between two items.
  */
 const DELAY_ARRIVAL_MS = 100
 

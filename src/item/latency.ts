@@ -22,7 +22,8 @@ export interface Latency {
 }
 
 /**
- * Decides from the median of its latest times whether a lane is slow. If it stays slow for minutes, this becomes the usual time. Pure.
+ * Decides whether a lane is slow, from the median of its latest times. If the lane stays slow for minutes, the slow times become its usual
+ * times. Pure.
  *
  * @returns the new usual time, and whether the lane is slow
  */

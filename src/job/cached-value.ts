@@ -142,7 +142,7 @@ export interface CacheLevel {
    */
   write(space: string, key: string, entry: LevelEntry, seen?: SeenVersion): Promise<boolean>
   /**
-   * Changes the times of an entry with this version.
+   * Changes the times of an entry if it still has this version.
    *
    * @returns false if the entry has another version
    */

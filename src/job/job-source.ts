@@ -55,7 +55,7 @@ function findExport(name: string, value: unknown, file: string | undefined): Fou
   }
   if (Array.isArray(value)) return value.flatMap((item, index) => findExport(`${name}[${index}]`, item, file))
   if (carriesJobs(value)) return [{ kind: 'holder', holder: value, file }]
-  // If a CommonJS module was loaded with `import`, its exports are here, and not always also named exports.
+  // If a CommonJS module was loaded with `import`, its exports are properties of this value. Not all of them are always named exports, too.
   if ((name === 'default' || name === 'module.exports') && isPlainObject(value)) return findExports(value, file)
   return []
 }

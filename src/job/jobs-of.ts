@@ -149,7 +149,7 @@ function holdsJob(home: object): boolean {
   return Reflect.ownKeys(home).some((name) => specsOn(ownValue(home, name)).length > 0)
 }
 
-/** Whether a class has a job. The object is the class itself or its prototype. */
+/** Whether a prototype has a method with a job, or its class is decorated as a whole. */
 function holdsAny(home: object): boolean {
   return holdsJob(home) || classJobsOn(ownValue(home, 'constructor')).length > 0
 }

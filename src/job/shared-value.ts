@@ -39,7 +39,7 @@ export interface SharedHistory {
 /**
  * A process's access to a value that all nodes share.
  *
- * @typeParam T the output of the schema,
+ * @typeParam T the output of the schema
  * @typeParam I the input of the schema
  */
 export interface SharedHandle<T, I = T> {

@@ -145,8 +145,9 @@ export interface JobSpec<
    */
   readonly proof?: string | readonly string[]
   /**
-   * How soon data must be complete, such as `'2h'`: the time from a window's end until it must have succeeded. Without windows: from a tick
-   * until its run must have succeeded. Otherwise the job is late, and Piko notifies people (see `onLate`). Default: none.
+   * How soon data must be complete, such as `'2h'`: the time from the end of a window until the window must have succeeded. Without
+   * windows: the time from a tick until its run must have succeeded. After that time, the job is late, and Piko notifies people (see
+   * `onLate`). Default: none.
    */
   readonly deadline?: Duration
   /**
@@ -156,7 +157,7 @@ export interface JobSpec<
   readonly onFailure?: NoticeHook
   /** Like `onFailure`, but called when data is late. Needs `deadline`. */
   readonly onLate?: NoticeHook
-  /** Like `onFailure`, but called when a problem that `onFailure` or `onLate` has received is over. */
+  /** Like `onFailure`, but called when a problem that was reported to `onFailure` or `onLate` is over. */
   readonly onRecovered?: NoticeHook
   /**
    * Kinds of items, by name. Items are small durable units of work, such as pages, files or keys. The handler adds them with

@@ -34,14 +34,14 @@ export interface UntilOptions {
   readonly for?: Duration
 }
 
-/** A value that is not `false`, `null`, `undefined`, `0` or empty. */
+/** A value other than `false`, `null`, `undefined`, `0` and an empty string. */
 export type Ready<T> = Exclude<T, false | null | undefined | 0 | ''>
 
 /** Parts of a handler whose results are stored with the run. */
 export interface Steps {
   /**
-   * Calls `fn` and stores its result under this name, for all attempts of the run. After a failure, a crash or a replay, the same name
-   * returns the stored result, and `fn` is not called. Resolves when the result is stored. Nothing is stored if `fn` throws.
+   * Calls `fn` and stores its result under this name, for all attempts of the run. After a failure, a crash or a replay, a call with the
+   * same name returns the stored result without calling `fn`. Resolves when the result is stored. Nothing is stored if `fn` throws.
    *
    * @param name 1 to 128 characters, unique within the run, such as `` `page:${page}` ``
    * @param fn returns any JSON value up to 1 MB, or nothing
@@ -84,9 +84,9 @@ export interface Steps {
     options: StepMapOptions<T> & Required<Pick<StepMapOptions<T>, 'key'>>,
   ): Promise<PromiseSettledResult<U>[]>
   /**
-   * Waits for something that takes minutes or hours, without a slot. Calls `fn`. A result other than `false`, `null`, `undefined`, `0` and
-   * an empty string is ready, and stored as a step. Otherwise this attempt ends without being counted, and the run is due again after
-   * `every`: `ctx.signal` aborts with `STEP_WAITING`, and this call rejects with it.
+   * Waits for something that takes minutes or hours, without occupying a slot. Calls `fn`. A result other than `false`, `null`,
+   * `undefined`, `0` and an empty string is ready, and stored as a step. Otherwise this attempt ends without being counted, and the run is
+   * due again after `every`: `ctx.signal` aborts with `STEP_WAITING`, and this call rejects with it.
    *
    * @throws PikoError `STEP_TIMEOUT` if it is not ready after the time in `for`, or after 65,000 claims of the run
    */

@@ -27,7 +27,7 @@ const MAX_IDLE = 16
 export class Deadlines {
   readonly #queues = new Map<number, Queue>()
 
-  /** Calls `expired` after this time, unless the result is cancelled first. */
+  /** Calls `expired` after this time, unless the returned deadline is cancelled first. */
   add(ms: number, expired: () => void): Deadline {
     const queue = this.#queues.get(ms) ?? this.#open(ms)
     if (queue.waiting.size === 0) queue.timer.ref()

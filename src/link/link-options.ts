@@ -115,7 +115,7 @@ const CALL_CHECKS = {
     (value) =>
       typeof value === 'object' &&
       value !== null &&
-      // A list, a Map and `Headers` have no properties with the headers.
+      // A list, a Map and `Headers` do not hold the headers as properties.
       !(Symbol.iterator in value) &&
       Object.values(value).every((text) => typeof text === 'string'),
   ),
@@ -132,7 +132,7 @@ const aRoute = expecting(
 )
 
 /**
- * Reads the options of a call, and checks its route. The other end would refuse a wrong one by closing the whole connection.
+ * Reads the options of a call, and checks its route. The other end would refuse a wrong route by closing the whole connection.
  *
  * @throws PikoError `USAGE` that names all problems
  */

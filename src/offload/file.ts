@@ -40,8 +40,8 @@ export function isOffloadFile(value: unknown): value is OffloadFile {
 }
 
 /**
- * Names a file as an argument of an offloaded function, which receives its decompressed bytes as an async iterable. The worker thread opens
- * the file, so no byte passes through the calling thread.
+ * Makes a file an argument of an offloaded function. The function receives the file's decompressed bytes as an async iterable. The worker
+ * thread opens the file, so no bytes pass through the calling thread.
  *
  * @param path relative to the working directory, or a `file:` URL
  * @throws PikoError `USAGE` if the path or an option is invalid

@@ -87,8 +87,8 @@ export type OffloadHandle<M> = Offloaded<M> & {
   readonly $with: (options: OffloadCallOptions) => Offloaded<M>
   /**
    * Calls a function of one parameter for every item, in batches on all threads of the pool, and waits for all results. The results are in
-   * the order of the items. An error of the function becomes a rejected result. If an item ends its thread, only that item fails: the
-   * function is called again for items whose results were lost with the thread. The returned promise rejects if a signal aborts or the
+   * the order of the items. An error of the function becomes a rejected result. If an item causes its thread to end, only that item fails:
+   * the function is called again for items whose results were lost with the thread. The returned promise rejects if a signal aborts or the
    * source of the items fails.
    *
    * @example
@@ -136,17 +136,17 @@ export interface OffloadHandleOptions {
  * them, or limit them with `ctx.map`.
  *
  * A generator's result is a stream: `for await (const row of parsing.rows(file('rows.csv')))`. The thread is a little ahead of the reader,
- * and waits for it. Leaving the loop ends the generator, with its `finally`.
+ * and waits for it. Leaving the loop ends the generator and runs its `finally`.
  *
  * Inside a run, calls end with the run: its signal applies automatically. A thread keeps a module's state between calls.
- *
- * @example
- * const parsing = offload<typeof import('./parse.ts')>(new URL('./parse.ts', import.meta.url))
- * const rows = await parsing.parse(bytes)
  *
  * With `on: 'fleet'`, calls that find all threads busy also run on other nodes that declare the same module with `on: 'fleet'` and have
  * free threads. If such a node is lost, the call runs again, in this process or elsewhere, so the functions must be safe to repeat. Calls
  * with `transfer`, streams or files always run in this process, as do generators, `$map` and `$mapReduce`.
+ *
+ * @example
+ * const parsing = offload<typeof import('./parse.ts')>(new URL('./parse.ts', import.meta.url))
+ * const rows = await parsing.parse(bytes)
  *
  * @param options.pool a separate pool; default: the process's, see `configureOffload`
  * @throws PikoError `OFFLOAD_FAILED`: immediately if `module` is not a `file:` URL; from a call if the module or the export is missing.

@@ -50,9 +50,9 @@ interface Accepted {
 }
 
 /**
- * One run's writer for one sink: checks rows, groups them by route (and by key, for several writers) and delivers full batches. Memory
- * holds at most one batch per writer that is being delivered. It also holds at most one batch per route that is being filled; with a key,
- * one per route and writer. Each batch is limited by rows and by bytes.
+ * One run's writer for one sink: checks rows, groups them by route (and by key, for several writers) and delivers full batches. For each
+ * writer, at most one batch is in delivery. For each route, at most one batch is being filled; with a key, one for each route and writer.
+ * Memory holds no other batches. Each batch is limited by rows and by bytes.
  *
  * writing → `flush()` → over, or → `discard()` → discarded; an abort of the run's signal ends deliveries in any state.
  */

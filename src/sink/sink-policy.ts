@@ -86,7 +86,7 @@ export function ruleProblems(rules: SinkRules): string[] {
   return [...alone, ...misfits(rules)]
 }
 
-/** Returns the rules that contradict each other. */
+/** Returns the problems of rules that contradict each other. */
 export function misfits(rules: unknown): string[] {
   const repeating = ['retry', 'deadLetters', 'spill'].filter((name) => Boolean(propertyOf(rules, name)))
   const guarantee = propertyOf(rules, 'guarantee')

@@ -1,5 +1,6 @@
 /**
- * The promise of a write. If no code handles its rejection, the process does not end; but the promise knows whether any code handles it.
+ * The promise of a write. An unhandled rejection does not end the process. Instead, the promise records whether any code has added a
+ * handler.
  */
 export class WatchedWrite extends Promise<void> {
   #onSeen: (() => void) | undefined

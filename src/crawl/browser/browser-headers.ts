@@ -14,7 +14,7 @@ export interface PageHop {
   readonly headers: Headers
 }
 
-/** A request with the headers that are really sent. */
+/** A request with the headers that are actually sent. */
 export interface SentHop extends PageHop {
   /** The headers of the crawl's request that no redirect has removed so far. */
   readonly carried: Headers
@@ -24,7 +24,7 @@ export interface SentHop extends PageHop {
 
 /**
  * Joins the headers of one request of a page: those of the browser, those of the session for this origin, and those of the crawl's request.
- * After a redirect to another origin, the headers of the crawl's request are removed. Pure.
+ * After a redirect to another origin, only harmless headers of the crawl's request remain, such as `user-agent`. Pure.
  *
  * @param from for the first request of a page, the headers of the crawl's request; after a redirect, the previous request; otherwise
  *   undefined

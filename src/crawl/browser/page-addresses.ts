@@ -32,7 +32,7 @@ export class PageAddresses {
     }
   }
 
-  /** Reports a refused page. @throws AddressRefused if the page itself was refused, because the browser then shows its own error page */
+  /** Fails if the page itself was refused. Otherwise, the browser's own error page would be read as the result. @throws AddressRefused */
   throwIfRefused(): void {
     if (this.#refused) throw this.#refused
   }

@@ -151,8 +151,8 @@ export const STEP_CHECKS: OptionChecks<StepSpec> = {
 }
 
 /**
- * Returns the lane of a host, as it is written in `hosts`: in lower case, punycode, and without a default port. `'*'` is returned
- * unchanged. Undefined for anything else, such as a URL or a pattern.
+ * Converts a host in `hosts` to the name of its lane: in lower case and punycode, without a default port. Returns `'*'` unchanged.
+ * Undefined for anything else, such as a URL or a pattern.
  */
 export function hostKey(name: string): string | undefined {
   if (name === '*') return name

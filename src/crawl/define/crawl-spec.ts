@@ -46,8 +46,8 @@ export type Seed<Step extends string = string> = CrawlRequest<Step> | string | U
 /** Decides which requests are considered the same. Of these, only one is loaded. */
 export interface DedupSpec {
   /**
-   * How long a repeated request is not loaded again: within one run (`'run'`), forever (`'job'`), or for a length of time (`within`).
-   * Default `'run'`.
+   * For how long repeated requests are left out: within one run (`'run'`), forever (`'job'`), or for a length of time (`within`). Default
+   * `'run'`.
    */
   readonly scope?: 'run' | 'job' | { readonly within: Duration }
   /** The query parameters that the comparison ignores, such as {@link TRACKING_PARAMETERS}; `*` matches any characters. Default: none. */
@@ -60,7 +60,7 @@ export interface CrawlLimits {
   readonly items?: number
   /** The maximum number of links from a seed to a page. Requests beyond this depth count as skipped. Default: no limit. */
   readonly depth?: number
-  /** The maximum time from the storing of the first seeds to the start of a page. Later pages are skipped. Default: no limit. */
+  /** The maximum time between storing the first seeds and starting a page. Later pages are skipped. Default: no limit. */
   readonly time?: Duration
   /** The maximum size of a body after decompression: a number of bytes, or a string such as `'10MB'`. Default `'10MB'`. */
   readonly bytes?: number | `${number}${'KB' | 'MB' | 'GB'}`
@@ -118,7 +118,7 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   /** Whether a dead page keeps its response. Default `'body'`: the response is kept, so that people can read it. */
   readonly keep?: { readonly dead?: 'body' | 'nothing' }
   readonly limits?: CrawlLimits
-  /** The maximum number of dead pages for a run that still succeeds. Default 0. */
+  /** How many dead pages a successful run may have, such as `{ dead: '1%' }`. Default: none. */
   readonly tolerate?: ItemTolerance
 }
 

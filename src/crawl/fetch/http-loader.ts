@@ -17,7 +17,7 @@ import { firstHop, nextHop, refusePrivate, shownHop, withCookies, withSession } 
 const MAX_REDIRECT_BYTES = 16_384
 /** The time limit for the body that `pieces` yields. The time that its reader needs is not counted. */
 const MAX_ARRIVAL_MS = 3_600_000
-/** How many bytes of the body the error of a failed request keeps. */
+/** The maximum number of bytes of the body that the error of a failed request keeps. */
 const MAX_FAILED_BYTES = 1_048_576
 
 /** A response whose body has not been read yet. */

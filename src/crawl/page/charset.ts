@@ -3,7 +3,7 @@ import { TextDecoder } from 'node:util'
 const CHARSET = /;\s*charset\s*=\s*["']?([^\s;"']{1,40})/i
 const MARKUP = /^(?:text\/html|application\/xhtml\+xml|text\/xml|application\/xml|application\/[^;]*\+xml)?\s*(?:;|$)/i
 const JSON_TYPE = /^[^;]*[/+](?:json|x-ndjson|ndjson|jsonl)\s*(?:;|$)/i
-/** By the HTML standard, a document must declare its encoding within its first 1,024 bytes. */
+/** According to the HTML standard, a document must declare its encoding within its first 1,024 bytes. */
 const MAX_DECLARATION_BYTES = 1_024
 const META = /<meta\b[^>]{0,512}?\bcharset\s*=\s*["']?\s*([^\s"'/>;]{1,40})/i
 const XML = /^\s*<\?xml\b[^>]{0,256}?\bencoding\s*=\s*["']([^"']{1,40})["']/i

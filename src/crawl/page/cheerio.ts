@@ -23,8 +23,8 @@ let loaded: Load | undefined
 const empty = new Map<boolean, Loaded>()
 
 /**
- * Imports cheerio before the first page needs it, because the import would then block the event loop. Does nothing if cheerio is not
- * installed, because not every crawl reads HTML.
+ * Imports cheerio before the first page needs it. Otherwise, that page would load it synchronously and block the event loop. Does nothing
+ * if cheerio is not installed, because not every crawl reads HTML.
  */
 export async function prepareCheerio(): Promise<void> {
   try {

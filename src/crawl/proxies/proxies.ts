@@ -37,8 +37,8 @@ const UNSENT: ReadonlySet<string> = new Set<FailureClass | 'skipped'>(['robots',
 /** Failure classes for which either the host or the proxy may be responsible. */
 const UNCLEAR: ReadonlySet<string> = new Set<FailureClass>(['network', 'server'])
 /**
- * The host is blamed instead of the proxies if this many proxies have failed at it in a row although they work at other hosts. It is also
- * blamed if `ANY_WITNESSES` proxies of any kind have failed in a row.
+ * The host is blamed instead of the proxies if this many proxies have failed at it in a row although each of them has worked before. It is
+ * also blamed if `ANY_WITNESSES` proxies of any kind have failed in a row.
  */
 const PROVEN_WITNESSES = 3
 const ANY_WITNESSES = 20
@@ -143,7 +143,8 @@ export class Proxies {
   /**
    * Counts how a request through a proxy ended.
    *
-   * @returns whether a failure is evidence against the host: no remaining proxy could still reach it
+   * @returns whether the outcome counts for the host. If either the host or the proxy may be responsible, it counts only after enough
+   *   proxies, or all that are left, have failed at the host
    */
   report(
     host: string,

@@ -12,7 +12,7 @@ export const NEW_SCORE: ProxyScore = { successShare: 1, ms: undefined, requests:
 const ALPHA = 0.05
 /** Time differences much smaller than this have little effect, because a reliable proxy is more important than a fast one. */
 const FAST_MS = 250
-/** The minimum share of the requests that a failing proxy gets. It is still used sometimes, because it may recover. */
+/** A failing proxy has at least this fraction of the best proxy's weight. It is still used sometimes, because it may recover. */
 const SMALLEST_SHARE = 0.005
 
 /** Returns a score that includes one more request. Pure. */

@@ -8,7 +8,7 @@ const TO_NORMALISE = /[%"<>[\\\]^`{|}]/
 const ESCAPE = /%([\dA-Fa-f]{2})/g
 
 /**
- * Returns the same text for all URLs of the same page. The URL is parsed as browsers do. The fragment, the default port and a dot at the
+ * Returns the same text for all URLs of the same page. The URL is parsed as in a browser. The fragment, the default port and a dot at the
  * end of the host are removed. Percent-encoding is normalised. The query is sorted by name; parameters with the same name keep their order.
  * A canonical URL is its own canonical URL.
  *

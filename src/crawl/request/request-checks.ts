@@ -152,7 +152,10 @@ export function headerProblem(name: string, value: unknown): string | undefined 
   return isFit ? undefined : 'contains characters that HTTP does not allow in headers'
 }
 
-/** Checks only the length. An empty string is a link to the page itself. As a seed, it fails alone, like any other invalid URL. */
+/**
+ * Checks only the length. An empty string is a link to the page itself. As a seed, it makes only its own item fail, like any other invalid
+ * URL.
+ */
 function isUrlText(text: string): boolean {
   return text.length <= MAX_URL_LENGTH
 }

@@ -19,7 +19,7 @@ export interface RobotsAnswer {
 
 /** Returns the stored form: one line of JSON, then the text of the file. As JSON, the text could be several times as long. */
 export function storedAnswer({ text, ...head }: RobotsAnswer): string {
-  // NUL characters are removed: the database does not accept them, and no rule contains them.
+  // NUL characters are replaced by spaces: the database does not accept them, and no rule contains them.
   return `${JSON.stringify({ ...head, isThere: text !== null })}\n${text?.replaceAll('\0', ' ') ?? ''}`
 }
 
@@ -45,7 +45,7 @@ const MAX_STARS = 20
 const MAX_RULES = 5_000
 /** The maximum total length of all patterns with a `*`, in characters. */
 const MAX_WILD_CHARS = 20_000
-/** Limits on the work for one URL. Only the beginning of a longer path is matched. */
+/** Limits on the work for one URL. If a path would need more work, only its beginning is matched. */
 const MAX_STEPS = 10_000_000
 const MAX_PLACES = 5_000_000
 /** The approximate memory of a rule in bytes, without its text. */

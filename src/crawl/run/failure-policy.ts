@@ -44,7 +44,8 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
   address: { limit: 0 },
   // An unreadable robots.txt is requested again for about an hour. A page that robots.txt disallows is skipped and not retried.
   robots: { limit: 120, base: '30s', max: '30s', breaker: true },
-  // The messages of a stream that a step refuses may not come again, so such a failure must not be repeated without end.
+  // A stream may store checkpoints between its failures. If they renewed the retries, a step that keeps refusing messages would be retried
+  // forever.
   parse: { limit: 1, renew: false },
   sink: { limit: 5, base: '1s', max: '60s', renew: false },
   setup: { limit: 0, renew: false },

@@ -69,11 +69,11 @@ export class PageRun {
     this.#url = payload.request.url
   }
 
-  /** Runs the try of the page. @throws an error or a signal if the item does not end as done */
+  /** Runs the try of the page. @throws if the item does not end as done: its failure, or what `skip` or `retryLater` throws */
   async run(): Promise<void> {
     const ctx = this.#context()
     let outcome: 'done' | 'skipped' | FailureClass = 'done'
-    // No request was sent, so the duration of this item shows nothing about the speed of its host.
+    // Until a response arrives, the duration of this item shows nothing about the speed of its host.
     this.#ctx.lane.measured(undefined)
     try {
       const { request } = this.#payload
@@ -187,8 +187,8 @@ export class PageRun {
   }
 
   /**
-   * Yields the messages. If their connection breaks, waits for `handled` before throwing the error: a new connection may not bring the same
-   * messages again.
+   * Yields the messages. If their connection breaks, calls `handled` to store the position, and then throws the error: a new connection may
+   * not bring the same messages again.
    */
   async *#untilBroken(
     messages: AsyncIterable<StreamMessage>,

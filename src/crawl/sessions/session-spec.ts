@@ -49,8 +49,8 @@ export interface SessionSpec {
   /** Called once for each new session, on one node, before the session's first request. An error fails the item. Default: no login. */
   readonly login?: (http: LoginHttp, session: NewSession) => unknown
   /**
-   * After how many requests (`uses`) or failed requests (`errors`) a session is replaced. A blocked session is always replaced. Default: 3
-   * errors.
+   * After how many requests (`uses`) or failed requests (`errors`) a session is replaced. A blocked session is also replaced, unless
+   * `retry.blocked.fresh` leaves out `'session'`. Default: 3 errors.
    */
   readonly retireAfter?: { readonly uses?: number; readonly errors?: number }
   /** How long an item waits for a free session. Default `'30s'`. */

@@ -11,8 +11,8 @@ export type PerItem<D, T> = T | ((data: D, index: number) => T)
 
 export interface AddItemOptions<D> {
   /**
-   * Identifies the item, so that it is added only once; at most 2,048 characters. Default: the data if it is a string or a number,
-   * otherwise no item is a duplicate.
+   * Identifies the item, so that it is added only once; at most 2,048 characters. Default: the data, if it is a string or a number. Without
+   * a key, an item is never a duplicate.
    */
   readonly key?: PerItem<D, string | number>
   /** The lane of the item. Default: the lane that its kind chooses. */

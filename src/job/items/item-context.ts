@@ -34,8 +34,8 @@ export interface ItemLane {
    */
   measured(ms: number | undefined): void
   /**
-   * Whether a failure of this attempt counts for the lane's circuit breaker. `false`: it says nothing about the lane, for example because a
-   * proxy may have caused it. Default: true.
+   * Sets whether a failure of this attempt counts for the lane's circuit breaker. Pass `false` if the failure says nothing about the lane,
+   * for example because a proxy may have caused it. Default: true.
    */
   counts(isOfLane: boolean): void
 }
@@ -100,7 +100,7 @@ export interface ItemContext<
   readonly elapsedMs: number
   /** Ends the item as skipped. Nothing that it did is written. Never returns, because it throws. */
   readonly skip: (reason: string) => never
-  /** Returns the item to the queue until that time. This does not count as a try. Never returns, because it throws. */
+  /** Returns the item to the queue, where it waits until `when`. This does not count as a try. Never returns, because it throws. */
   readonly retryLater: (when: Date | Duration) => never
   /**
    * Ends the item as done. The writes of `fn` through `trx` on Piko's own database, the end and the added items are stored in one
@@ -115,9 +115,9 @@ export interface ItemContext<
    */
   checkpoint(position: string, fn?: (trx: SqlExecutor) => Promise<unknown>): Promise<void>
   /**
-   * Keeps bytes for the next try and for a replay, in case this try fails. Only the last call counts; `undefined` keeps nothing.
+   * Keeps bytes for the next try and for a replay, in case this try fails. Only the last call takes effect; `undefined` keeps nothing.
    *
-   * @param bytes a function is called only if this try fails. If it throws, the bytes that an earlier try kept stay.
+   * @param bytes a function is called only if this try fails; if it throws, the bytes that an earlier try kept remain
    */
   keep(bytes: Uint8Array | (() => Uint8Array) | undefined): void
   /** Adds to the byte count that the run's status shows. */

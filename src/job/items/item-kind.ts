@@ -55,8 +55,8 @@ export interface ItemKind<
   /** The scope of the lane names. Jobs with the same scope share their lanes. Default: the job's id. */
   readonly laneScope?: string
   /**
-   * How often an item is retried, by error class; `'*'` applies to every other class. A number is the maximum. Default: 3, and 5 for
-   * `sink`.
+   * How often an item is retried, by error class; `'*'` applies to every other class. A number alone is the maximum number of retries.
+   * Default: 3, and 5 for `sink`.
    */
   readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
   /** Items with a smaller number begin first in their lane: from −32,768 to 32,767. Default 0. */
@@ -86,7 +86,7 @@ export type ItemKinds<
 
 /** How many items of a run may fail. */
 export interface ItemTolerance {
-  /** The maximum number of dead items for a run that still succeeds: a number, or a share such as `'1%'`. Default 0. */
+  /** How many dead items a successful run may have: a number, or a share such as `'1%'`. Default 0. */
   readonly dead?: number | `${number}%`
 }
 

@@ -1,7 +1,7 @@
 import { Fifo, type Place } from '../../resource/fifo.ts'
 import { LEVELS } from '../wire/frame.ts'
 
-/** One of this many pieces comes from the lowest waiting level, so that every level makes progress. */
+/** One of this many pieces comes from the least urgent level that is waiting, so that every level makes progress. */
 const LOWEST_EACH = 16
 
 /** Something that is waiting to be sent. It stores its own place in the queue, because a `Map` would be filled and emptied constantly. */
@@ -11,7 +11,10 @@ export interface Waiting {
   place: Place<unknown> | undefined
 }
 
-/** Decides which message sends its next piece: a message of the highest waiting level. Messages of the same level take turns. Pure. */
+/**
+ * Decides which message sends its next piece: a message of the most urgent level that is waiting. Level 0 is the most urgent. Messages of
+ * the same level take turns. Pure.
+ */
 export class Levels<T extends Waiting> {
   readonly #queues = Array.from({ length: LEVELS }, () => new Fifo<T>())
   #size = 0
@@ -44,7 +47,7 @@ export class Levels<T extends Waiting> {
   /**
    * Removes and returns the next message. To send another piece, the message must be added again.
    *
-   * @param mayGo whether pieces of a level may be sent now. Not called when it is the lowest level's turn
+   * @param mayGo whether pieces of a level may be sent now. Not called when it is the least urgent level's turn
    */
   take(mayGo: (level: number) => boolean): T | undefined {
     const isTurnOfLowest = (this.#pieces + 1) % LOWEST_EACH === 0

@@ -158,7 +158,7 @@ export class Outgoing implements OutgoingMessage {
   /**
    * Creates the next frame. Only allowed if {@link isReady}.
    *
-   * @param most how many of the message's own bytes it may contain
+   * @param most how many of the message's own bytes the frame may contain
    * @param isFirst whether the message begins with this frame
    * @returns the buffers of the frame, and how many of the message's own bytes it contains
    */

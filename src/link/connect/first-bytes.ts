@@ -2,11 +2,11 @@ import type { Duplex } from 'node:stream'
 import { isPrefaceSoFar, PREFACE_BYTES } from '../wire/preface.ts'
 
 /**
- * Waits until the other end has sent its whole preface, before any object of a link is created: connections that send anything else, or
- * nothing, are cheap. The bytes can be read from the stream afterwards.
+ * Waits until the other end has sent its whole preface. No object of a link is created before that, so connections that send anything else,
+ * or nothing, cost little. The bytes can be read from the stream afterwards.
  *
  * @param ms how long it may take
- * @param done called once: whether the preface is there. Otherwise the stream is destroyed
+ * @param done called once, with whether the preface has arrived; if it has not, the stream is already destroyed
  * @returns a function that stops waiting and destroys the stream
  */
 export function awaitPreface(duplex: Duplex, ms: number, done: (isPreface: boolean) => void): () => void {

@@ -18,7 +18,7 @@ export async function dialSocket(url: string, tls: DialTls): Promise<Duplex> {
   return createWebSocketStream(socket)
 }
 
-/** Accepts WebSockets of an HTTP server. @param accepted called with the stream of each WebSocket and its own socket */
+/** Accepts WebSockets of an HTTP server. @param accepted called with the stream of each WebSocket, and the TCP or TLS socket under it */
 export async function acceptSockets(
   server: Server,
   path: string | undefined,

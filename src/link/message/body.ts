@@ -86,7 +86,7 @@ export class Body {
     return valueOf(await this.bytes(this.#limits.maxJsonBytes))
   }
 
-  /** Yields the pieces as they arrive. Leaving the loop early stops a reply. */
+  /** Yields the pieces as they arrive. If the body is that of a reply, leaving the loop early asks the sender to stop. */
   async *chunks(): AsyncGenerator<Buffer, void, undefined> {
     let isEnded = false
     try {
@@ -124,7 +124,10 @@ export class Body {
     if (waiting > 0) yield parsed(Buffer.concat(parts))
   }
 
-  /** Returns the bytes as a stream. A slow reader slows the sender down. Destroying the stream early stops a reply. */
+  /**
+   * Returns the bytes as a stream. A slow reader slows the sender down. If the body is that of a reply, destroying the stream early asks
+   * the sender to stop.
+   */
   stream(): Readable {
     const message = this.#message
     const stop = (): void => this.#stop(CANCEL_CODES.unwanted, 'its reader has stopped')
@@ -196,8 +199,8 @@ export class Body {
   }
 
   /**
-   * Asks the sender of a reply to stop. A request is not cancelled, because a cancelled request gets no answer: it is answered although its
-   * body was not read. Its sender meanwhile waits for credit.
+   * Asks the sender of a reply to stop. A request is not cancelled, because a cancelled request gets no answer, and the handler may answer
+   * without reading the whole body. Until it answers, the sender waits for credit.
    */
   #stop(code: number, reason: string): void {
     if (this.#message.head.kind !== 'request') this.#message.cancel(code, reason)

@@ -4,7 +4,7 @@ import type { ReplyEnd } from '../wire/head.ts'
 /**
  * Sends all chunks of a source. Reads the next chunk only when there is room for it.
  *
- * @param failed returns the content of the end if the source fails
+ * @param failed returns what to send as the end of the message if the source fails
  */
 export async function pump(
   source: AsyncIterable<Buffer>,

@@ -41,7 +41,7 @@ export function answerFrom(result: unknown): unknown {
 
 /** Checks and converts headers here, because the caller would refuse wrong ones by closing the whole connection. */
 function textsOf(headers: unknown): Readonly<Record<string, string>> {
-  // `Headers`, a Map and a list have no properties with the headers.
+  // `Headers`, a Map and a list do not hold the headers as properties.
   if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
     throw new PikoError(
       'USAGE',

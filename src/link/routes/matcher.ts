@@ -17,7 +17,7 @@ export interface StoredRoute {
   readonly route: string
 }
 
-/** Finds the route for a path: by its text alone, or with the library for routes with parameters and for unusual paths. */
+/** Finds the route for a path: by its text alone, or with find-my-way for routes with parameters and for unusual paths. */
 export class Matcher {
   readonly #plain = new Map<string, StoredRoute>()
   readonly #all: StoredRoute[] = []

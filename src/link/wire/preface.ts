@@ -80,7 +80,7 @@ export interface Refusal {
   readonly error: PikoError
 }
 
-/** Returns the version that both ends support, or why there is none. */
+/** Returns the version that both ends support, or why they can't communicate. */
 export function agree(own: Preface, other: Preface): { readonly version: number } | Refusal {
   if (own.role === other.role) {
     const error = new PikoError(

@@ -62,7 +62,8 @@ export function nextSize(items: number, tookMs: number): number {
 }
 
 /**
- * Sends items to threads in batches. The number of batches at the same time is limited. If an item ends its thread, only that item fails.
+ * Sends items to threads in batches. The number of batches at the same time is limited. If an item causes its thread to end, only that item
+ * fails.
  */
 export class MapRun {
   readonly #plan: MapPlan

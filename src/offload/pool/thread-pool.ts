@@ -170,7 +170,7 @@ export class ThreadPool {
     this.#over(work)
   }
 
-  /** Runs a call in a new thread, because its first thread has never begun it. */
+  /** Runs a call in a new thread, because its first thread ended before it began the call. */
   #repeat(work: Work): void {
     const { call, thread } = work
     warn(

@@ -75,7 +75,8 @@ export function progress(done: number, total?: number, message?: string): void {
 
 /**
  * Returns the signal of the current offloaded call. It aborts when the reader of its stream stops early. A generator that waits for
- * anything other than its arguments should pass it on, to end promptly. Outside an offloaded call it never aborts.
+ * anything other than its arguments should pass this signal on, so that it ends promptly. Outside an offloaded call, the signal never
+ * aborts.
  */
 export function threadSignal(): AbortSignal {
   return (threadCalls().getStore()?.controller ?? new AbortController()).signal

@@ -16,8 +16,8 @@ export class BatchNames {
   }
 
   /**
-   * Returns the name for the next write, if one call to the sink's method writes the same batch several times and each write adds other
-   * rows.
+   * Returns the name for the next write of a call to the sink's method. One call may write the same batch several times with different
+   * rows, so each write gets its own name.
    */
   next(batch: SinkBatch): string | undefined {
     const delivery = callOf(batch)

@@ -27,7 +27,8 @@ export class SharedWrites {
   readonly #lines = new WeakMap<SqlDatabase, Map<string, Waiting[]>>()
 
   /**
-   * Resolves when the rows are stored. If a batch can't be stored, it fails alone: it is written again without the others.
+   * Resolves when the rows are stored. If the batches can't be stored together, they are written again one by one, so that only the faulty
+   * batch fails.
    *
    * @param kind must be equal for batches that may share a statement
    * @param send writes the rows, including those of other batches. May be called again with the same rows
