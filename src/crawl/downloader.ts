@@ -71,7 +71,7 @@ export interface DownloadScope {
   readonly admit?: ((url: string) => Promise<void>) | undefined
 }
 
-/** Loads requests: `http()`, `browser()`, or a downloader that you write. Each crawl has one instance in each process. */
+/** Loads requests: `http()`, `browser()`, or a downloader that you write. A crawl uses the same instance for all its pages in a process. */
 export interface Downloader {
   readonly name: string
   /**

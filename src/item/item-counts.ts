@@ -24,7 +24,7 @@ const NONE: ItemCounts = {
   ...{ duplicates: 0, left: 0, bytes: 0, ms: 0 },
 }
 
-/** Calculates sums of stored counts: for all items, by kind of item, and by the reasons of skipped and left out items. Pure. */
+/** Calculates sums of stored counts: for all items, by kind of item, and by the reason why items were skipped or left out. Pure. */
 export function summedItems(counts: readonly Count[], running: number) {
   const reasons: Record<string, number> = {}
   const byKind = new Map<string, ItemCounts>()

@@ -39,7 +39,7 @@ export interface Item<D = unknown> {
  * - `resources`: until its resources were borrowed and its function was called
  * - `lane`: how long its lane took to respond, as measured with `ctx.lane.measured`; in a crawl, the download
  * - `function`: the rest of its function; in a crawl, the step
- * - `store`: its rows were sent to the sinks, and its end was stored
+ * - `store`: until its rows were sent to the sinks and its end was stored
  */
 export interface ItemPhases {
   readonly resources: number

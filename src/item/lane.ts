@@ -47,7 +47,8 @@ const DELAY_LATE_MS = 100
 const DELAY_ARRIVAL_MS = 100
 
 /**
- * Returns the milliseconds between the start times of two items of a lane; 0 if the lane has no rate.
+ * Returns the milliseconds between the start times of two items of a lane; 0 if the lane has neither a rate nor a minimum time between two
+ * items.
  *
  * @param factor the share of its rate at which a slowed lane works, up to 1
  * @param delayMs the minimum time between two items that a note of the lane demands
@@ -79,11 +80,11 @@ export interface Places {
 /** Returns the start times of a lane that may be claimed now. */
 export function placesFrom(lane: {
   readonly now: number
-  /** The minimum time from now to a start time, in milliseconds, so that the claim has ended by then. Ignored if the lane has no rate. */
+  /** The minimum time from now to a start time, in milliseconds, so that the claim has ended by then. Ignored if `spacing` is 0. */
   readonly leadMs: number
   /** The first free start time. */
   readonly freeAt: number
-  /** Milliseconds between two items; 0 if the lane has no rate. */
+  /** The result of `spacingMs`. */
   readonly spacing: number
   /** The maximum number of items to claim. */
   readonly most: number

@@ -10,8 +10,8 @@ import type { CheckedLiterals } from './spec-literals.ts'
 import type { AnyJobSpec, JobDefinition, JobHandler, JobSpec, WindowsSpec } from './spec.ts'
 
 /**
- * Types a spec that is written separately from its handler, for `@job(spec)` with `ContextOf<typeof spec>`. Runs can also be requested with
- * the spec: `app.run(spec, { input })`.
+ * Returns a spec unchanged. Use it for a spec that is written separately from its handler: TypeScript infers its types, for `@job(spec)`
+ * with `ContextOf<typeof spec>`. Runs can also be requested with the spec: `app.run(spec, { input })`.
  */
 export function jobSpec<
   const R extends ResourceMap = Record<never, never>,

@@ -3,8 +3,8 @@ import { isPikoError, type PikoError } from '../errors.ts'
 let gather: ((fault: PikoError) => void) | undefined
 
 /**
- * Collects every fault of the jobs that `load` defines. Their definitions then do not throw. It is used for a file whose import stopped at
- * the first fault. Errors of `load` itself are ignored: they are already known, or they result from a missing job.
+ * Collects every fault of the jobs that `load` defines. Their definitions then do not throw. Used for a file whose import stopped at the
+ * first fault. Errors of `load` itself are ignored: they are already known, or they result from a missing job.
  */
 export async function faultsDuring(load: () => Promise<unknown>): Promise<readonly PikoError[]> {
   const faults: PikoError[] = []

@@ -17,7 +17,7 @@ type ZoneProblem<Zone extends string> = string extends Zone
     ? never
     : `"${Zone}" is not an IANA time zone`
 
-/** The problem of a cron expression. For several expressions, the problems of all. */
+/** The problem of a cron expression; for several expressions, the union of their problems. */
 type CronProblem<Cron extends string> = string extends Cron
   ? never
   : Cron extends Nickname

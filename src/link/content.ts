@@ -68,7 +68,7 @@ export function unsendable(name: string, value: unknown, cause: unknown): PikoEr
   })
 }
 
-/** Returns the body for bytes to send. @throws PikoError `USAGE` if it is neither a buffer nor a stream */
+/** Returns the body for bytes to send. @throws PikoError `USAGE` if they are neither a buffer nor an iterable */
 export function bytesOf(source: unknown): Uint8Array | Source {
   if (source instanceof Uint8Array) return source
   if (isAsyncIterable(source) || isIterable(source)) return new Source(source)

@@ -159,7 +159,8 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Sends bytes to an upload of the other end: a buffer, a file's stream, any stream. It is read only as fast as the other end reads.
+   * Sends bytes to an upload of the other end: a buffer, a file's stream or any other stream. A stream is read only as fast as the other
+   * end reads.
    *
    * @returns as {@link call}
    * @throws as {@link call}; the error of the stream
@@ -383,7 +384,7 @@ export class Link implements AsyncDisposable {
     await this.emitEncoded(name, encodedEvent(payload), level)
   }
 
-  /** Emits an event that is encoded already, because it goes to many links. @internal @throws PikoError `LINK_LOST`, `LINK_FULL` */
+  /** Emits an event that is already encoded, because it goes to many links. @internal @throws PikoError `LINK_LOST`, `LINK_FULL` */
   async emitEncoded(name: string, { type, whole }: EncodedEvent, level: Level = DEFAULT_LEVEL): Promise<void> {
     const carrier = this.#carrier
     if (!carrier || this.#state === 'closed' || this.#state === 'down')

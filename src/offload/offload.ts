@@ -123,7 +123,7 @@ type ReducerOf<M, V> = {
 export interface OffloadHandleOptions {
   /** The pool whose threads execute the calls. Default: the pool of the process. */
   readonly pool?: OffloadPool
-  /** Where calls may run. Default `'here'`: in this process. */
+  /** Where calls may run. `'here'`: in this process. `'fleet'`: also on other nodes. Default `'here'`. */
   readonly on?: 'here' | 'fleet'
 }
 

@@ -12,7 +12,7 @@ export interface OffloadTask {
   /** The name of the exported function. */
   readonly name: string
   readonly args: readonly unknown[]
-  /** The arguments that are streams or files. They are missing in `args`. */
+  /** The arguments that are streams or files. In `args`, their places are undefined. */
   readonly sources?: readonly SourceArgument[]
   /** Present if the call is a batch: `args[0]` is then the list of its items. */
   readonly batch?: BatchTask
@@ -60,7 +60,7 @@ export type BatchResult =
 
 export type Progress = readonly [done: number, total: number | undefined, message: string | undefined]
 
-/** A message of a thread that is not a reply. */
+/** A message from a thread that is not a reply. */
 export type ThreadMessage =
   /** Sent if the result of a call is a stream. The items arrive through the port. */
   | ({ readonly piko: 'stream'; readonly id: number } & StreamEnd)

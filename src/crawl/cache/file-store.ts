@@ -88,7 +88,7 @@ export class FileStore implements ResponseStore {
     return join(this.#folder, `${createHash('sha256').update(key).digest('hex')}.response`)
   }
 
-  /** Counts the files and their bytes. Removes expired and unfinished files. */
+  /** Counts the files and their bytes. Removes expired files and old unfinished files. */
   async #count(): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     let files = 0

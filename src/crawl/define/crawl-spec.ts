@@ -101,8 +101,8 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   /** The retries of pages by failure class, and the retries of the seeds. Defaults: see `docs/crawl.md`. */
   readonly retry?: CrawlRetry
   /**
-   * Returns true for a page that says that the crawl is blocked, although its status is a success. Such a page fails with class `blocked`.
-   * Default: only the status decides.
+   * Returns true for a page that says that the crawl is blocked, although its status indicates success. Such a page fails with class
+   * `blocked`. Default: only the status decides.
    */
   readonly isBlocked?: (page: Page) => boolean
   readonly use?: readonly CrawlMiddleware<Ctx>[]
@@ -140,7 +140,7 @@ export interface CrawlSpec<
 >
   extends CrawlJobOptions<R, C, S, W>, CrawlOptions<CrawlContext<R, z.output<C>, S, WindowOf<W>, Step>> {
   /**
-   * The requests that a run starts with: a list, or a function that returns them and may use config and window. They are stored in
+   * The requests that a run starts with: a list, or a function that returns them and may use the config and the window. They are stored in
    * transactions of 1,000. After a restart of the run, requests that are already stored are not stored again.
    */
   readonly seeds:

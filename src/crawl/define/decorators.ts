@@ -14,8 +14,8 @@ import type { AnyCrawlSpec, CrawlClassSpec, Seeds, StepSpec } from './crawl-spec
 import { crawlOf } from './define-crawl.ts'
 
 /**
- * Types the spec of a crawl class, for `@crawl(spec)` and `CrawlContextOf<typeof spec>`. With `steps`, the compiler checks the step names
- * in `ctx.follow`.
+ * Returns the spec of a crawl class unchanged. TypeScript infers its types, for `@crawl(spec)` and `CrawlContextOf<typeof spec>`. With
+ * `steps`, the compiler checks the step names in `ctx.follow`.
  */
 export function crawlSpec<
   const Step extends string = string,

@@ -51,7 +51,7 @@ const BUDGETS: Readonly<Record<RetriedClass, ItemRetrySpec>> = {
   setup: { limit: 0, renew: false },
 }
 
-/** The longest `Retry-After` of a server that is respected, in milliseconds. */
+/** If a server sends a longer `Retry-After`, it is shortened to this, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 3_600_000
 
 /** Returns the retries of a crawl by failure class. The spec's options for a class replace the default options one by one. */

@@ -69,7 +69,7 @@ export class PageRun {
     this.#url = payload.request.url
   }
 
-  /** Runs the try of the page. @throws if the item does not end as done: its failure, or what `skip` or `retryLater` throws */
+  /** Runs the try. @throws if the item does not end as done: its failure, or what `skip` or `retryLater` throws */
   async run(): Promise<void> {
     const ctx = this.#context()
     let outcome: 'done' | 'skipped' | FailureClass = 'done'

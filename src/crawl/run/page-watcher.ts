@@ -12,7 +12,7 @@ export interface PageWatcher {
    * @param refusal why the `follow` option leaves the request out; undefined if it does not
    */
   followed(item: NewItem, refusal: LinkRefusal | undefined): void
-  /** Called when the step has passed a request to `ctx.follow` whose URL is too long. */
+  /** Called when a request that the step has passed to `ctx.follow` has a URL that is too long. */
   tooLong(request: unknown): void
   /** Returns whether the trial of a stream may end after this number of messages. */
   hasEnough(messages: number): boolean

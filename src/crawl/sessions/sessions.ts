@@ -44,7 +44,7 @@ export interface NamedProxy {
 export interface HeldSession {
   readonly session: CrawlSession
   readonly proxy: NamedProxy | undefined
-  /** Stores the session's cookies together with the end of the item, and retires the session if `retireAfter` requires it. */
+  /** Stores the session's cookies together with the end of the item, and retires the session if `retireAfter` or a block requires it. */
   end(outcome: 'done' | 'skipped' | FailureClass): void
 }
 

@@ -34,7 +34,7 @@ export interface SitemapOptions {
   readonly signal?: AbortSignal
   /**
    * Called for each sitemap in an index or a robots.txt if that sitemap can't be read completely. The other sitemaps are still read.
-   * Default: the error is thrown, so no page is missed unnoticed.
+   * Default: the error is thrown, so that no pages are missed without notice.
    */
   readonly onError?: (error: CrawlError, url: string) => void
 }

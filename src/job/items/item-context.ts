@@ -19,7 +19,10 @@ export interface LaneNote {
 /** The lane of an item. */
 export interface ItemLane {
   readonly name: string
-  /** How many milliseconds there were between two items of the lane when this item got its start time; 0 if the lane has no rate. */
+  /**
+   * How many milliseconds there were between two items of the lane when this item got its start time; 0 if the lane has neither a rate nor
+   * a minimum time between two items.
+   */
   readonly spacingMs: number
   /**
    * Returns text that all nodes share, such as a host's robots.txt. If it is missing or expired, one item on one node loads it, and the

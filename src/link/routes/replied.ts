@@ -84,7 +84,8 @@ export async function* linesOf(values: AsyncIterable<unknown>): AsyncGenerator<B
 }
 
 /**
- * Creates the reply for a stream that a handler has returned. If the first item is bytes, it is a stream of bytes, otherwise of lines.
+ * Creates the reply for a stream that a handler has returned. If the first item is bytes, the reply is a stream of bytes, otherwise of
+ * lines of JSON.
  *
  * @throws the handler's error, if it fails before the first item
  */

@@ -9,7 +9,7 @@ export const ANY = 'LINK'
 const MAX_PARAMETER = 1_024
 const PLAIN = /^\/[\w\-./~]*$/
 
-/** Loads the library only if a path has parameters, because it needs 2 MB of memory. */
+/** Creates a router. The library is loaded here, because it needs 2 MB of memory and most paths have no parameters. */
 export function newRouter(): Router {
   const create = loadPackage<typeof findMyWay>('find-my-way')
   return create({ maxParamLength: MAX_PARAMETER, ignoreTrailingSlash: true })

@@ -24,7 +24,7 @@ async function runOne(routes: Routes, request: RouteRequest, inner: () => Promis
   const watched = async (): Promise<unknown> => (made = withoutStrayErrors(await inner()))
   try {
     const result = await wrapped(use, request, () => hooked(routes, request, watched))
-    // If middleware has answered something else, the stream is not needed.
+    // If middleware has returned another result, the stream is not needed.
     if (made instanceof Begun && result !== made) dropResult(made)
     return result
   } catch (error) {

@@ -87,7 +87,7 @@ export class ThreadPool {
   /**
    * Waits for the running calls, then ends the threads.
    *
-   * @param signal aborting it immediately ends the running calls, which reject with its reason
+   * @param signal aborting it ends the running calls immediately; they reject with its reason
    */
   async close(signal?: AbortSignal): Promise<void> {
     this.#closing = true

@@ -15,7 +15,7 @@ export function aboutToReply(call: ThreadCall, value: unknown): void {
 
 /**
  * Lets an uncaught error or an exit end the thread only during a call. After the call's reply, the thread may already be executing another
- * call, which would be blamed.
+ * call, which would then be blamed.
  */
 export function guardThread(): void {
   process.on('uncaughtException', (thrown) => {

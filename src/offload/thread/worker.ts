@@ -82,7 +82,7 @@ async function sendStream(stream: AsyncIterable<unknown> | Iterable<unknown>, ca
   const opened = new Promise<void>((resolve) => ours.once('message', resolve).once('close', resolve))
   tell({ piko: 'stream', id: call.id, port, room }, [port])
   await writer.write()
-  // The reply uses another port than the stream, and must not arrive before the stream is open.
+  // The reply uses a different port from the stream's, and must not arrive before the stream is open.
   await opened
   return { ok: true, value: undefined }
 }

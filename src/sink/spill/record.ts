@@ -9,7 +9,8 @@ export const SEGMENT_MAGIC = Buffer.from('PIKOSPL1', 'latin1')
 /** The bytes with which every record begins. */
 const RECORD_MAGIC = Buffer.from('PkRc', 'latin1')
 /**
- * A header has five fields of 4 bytes: magic, length of the content, checksum of the content, record number, and checksum of these four.
+ * A header has five fields of 4 bytes: magic, length of the content, checksum of the content, record number, and checksum of the other
+ * four.
  */
 export const HEADER_BYTES = 20
 /** A larger length means that the header is damaged, because no batch is that large. */

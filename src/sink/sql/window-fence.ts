@@ -11,8 +11,7 @@ export interface WindowWriter {
   readonly fence: number
   readonly runId: number | undefined
   /**
-   * The name of the batch that the claim writes, the same in each delivery. Undefined: without a name, a repeated delivery can't be
-   * recognised.
+   * The name of the batch that the claim writes, the same in each delivery. If it is undefined, a repeated delivery can't be recognised.
    */
   readonly batch: string | undefined
 }
