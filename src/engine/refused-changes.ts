@@ -3,7 +3,7 @@ import { headline } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import type { Refused } from '../store/statements/each-apart.ts'
 
-/** The tables that contain rows of a deleted run. */
+/** The tables from which the rows of a deleted run are removed. */
 export const HISTORY_TABLES = 'piko_run, piko_attempt, piko_run_log, piko_step, piko_run_progress and piko_idempotency'
 
 /** The maximum number of runs that a message names. */

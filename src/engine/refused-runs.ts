@@ -7,7 +7,7 @@ import type { Window } from '../time/window.ts'
 /**
  * Stores new runs of a job.
  *
- * @throws the error that `refusedRuns` makes of the database's error
+ * @throws PikoError `RUN_UNSTORABLE` if the database refuses the runs, otherwise the original error; see `refusedRuns`
  */
 export async function clearly<T>(jobId: string, count: number, store: () => Promise<T>): Promise<T> {
   try {

@@ -2,10 +2,10 @@
 export interface JobFigures {
   readonly jobId: string
   readonly isPaused: boolean
-  /** When the job is planned next, as a Unix time. */
+  /** The job's next tick that is not planned yet, as a Unix time. */
   readonly nextTick: number | undefined
   readonly deadlineSeconds: number | undefined
-  /** The figures of the windows. Undefined if the job has no windows or has not begun. */
+  /** The figures of the windows. Undefined if the job has no windows, or if no node has planned it yet. */
   readonly windows: WindowFigures | undefined
 }
 

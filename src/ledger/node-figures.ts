@@ -1,4 +1,4 @@
-/** Totals of batches: runs that this process has claimed, or whose ends it has stored. */
+/** Totals over batches. A batch is a set of runs that this process claimed together, or whose ends it stored together. */
 export interface BatchFigures {
   batches: number
   runs: number

@@ -9,7 +9,7 @@ export interface NounCall {
 }
 
 /**
- * Reads the arguments and the options of a call, each once. Loads less than `readCall`, because every process loads the nouns.
+ * Reads the arguments and the options of a call, each once. Loads less code than `readCall`, because every process loads the nouns.
  *
  * @param args each argument with its check, by its name
  * @throws PikoError `USAGE` naming all their problems

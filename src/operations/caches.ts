@@ -30,7 +30,7 @@ type Reached = () => Pick<Reach, 'store' | 'caches'>
 const aName = expecting('the name of a cache', (value) => typeof value === 'string' && /^[\w.:/-]{1,64}$/.test(value))
 
 /**
- * `app.cache`: caches. Called as a function with a definition of `defineCache`, it returns the cache. Its methods work on the entries in
+ * `app.cache`: caches. Called as a function with a definition from `defineCache`, it returns the cache. Its methods work on the entries in
  * the database, including those of caches that this process does not define.
  */
 export class Caches extends Callable {

@@ -111,7 +111,7 @@ export class Configs {
    * defaults.
    *
    * @param options.effectiveFrom when the version takes effect, on the database's clock; default: now
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`, `CHANGE_REFUSED`
    */
   set<const J extends JobRef>(
     job: J,
@@ -136,7 +136,7 @@ export class Configs {
   /**
    * Adds a version that equals an earlier one, if the schema still accepts it.
    *
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_UNKNOWN`, `CONFIG_INVALID`
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_UNKNOWN`, `CONFIG_INVALID`, `CHANGE_REFUSED`
    */
   async rollback<const J extends AnyJob>(asked: KnownJob<J>, version: number): Promise<ConfigVersion> {
     const jobId = jobIdOf('app.configs.rollback', asked)
@@ -188,7 +188,11 @@ export class Configs {
     }
   }
 
-  /** Checks that the database contains the job. Reading does not need the job's code. */
+  /**
+   * Checks that the job exists, in this process's code or in the database. Reading does not need the code.
+   *
+   * @throws PikoError `JOB_UNKNOWN`
+   */
   async #assertKnown(jobId: string): Promise<void> {
     const { registry, store } = this.#reach()
     if (!registry.find(jobId) && !(await store.jobs.find(jobId))) registry.get(jobId)

@@ -67,7 +67,7 @@ export class Jobs {
 
   /**
    * Returns a page of jobs with what an operator wants to see first: the last runs, the queue, the failures of the last 24 hours, and how
-   * far the windows have progressed. Counts up to 1,000 for each job, and takes a few statements for the page, however long the history is.
+   * far the windows have progressed. Counts stop at 1,000. A page takes only a few statements, however long the history is.
    *
    * @param filter.limit default 100
    * @example
@@ -97,7 +97,7 @@ export class Jobs {
    * Pauses the schedule of a job on all nodes, within one poll. It stays paused until {@link resume}, even across deploys. Queued and
    * running runs continue, and people can still run the job.
    *
-   * @throws PikoError `JOB_UNKNOWN`
+   * @throws PikoError `JOB_UNKNOWN`, `CHANGE_REFUSED`
    */
   async pause<const J extends AnyJob>(job: KnownJob<J>): Promise<void> {
     await this.#setPaused(jobIdOf('app.jobs.pause', job), true)
@@ -107,7 +107,7 @@ export class Jobs {
    * Resumes the schedule of a paused job. Missed ticks and windows are treated as after an outage: according to `misfireGraceTime` and
    * `misfire`, or `windows.catchUp`.
    *
-   * @throws PikoError `JOB_UNKNOWN`
+   * @throws PikoError `JOB_UNKNOWN`, `CHANGE_REFUSED`
    */
   async resume<const J extends AnyJob>(job: KnownJob<J>): Promise<void> {
     await this.#setPaused(jobIdOf('app.jobs.resume', job), false)

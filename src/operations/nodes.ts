@@ -126,7 +126,7 @@ export class Nodes {
    * effect within two polls. {@link resume} ends the drain. The drain of a single node also ends with its process.
    *
    * @param on a host, or the id of a node
-   * @throws PikoError `USAGE` if there is no such node
+   * @throws PikoError `USAGE` if there is no such node, `CHANGE_REFUSED`
    */
   async drain(on: string): Promise<NodeSettings> {
     return this.#set({ drained: true }, { on })
@@ -135,7 +135,7 @@ export class Nodes {
   /**
    * Ends the drain of a node, or of all nodes of a host: they begin runs again.
    *
-   * @throws PikoError `USAGE` if there is no such node
+   * @throws PikoError `USAGE` if there is no such node, `CHANGE_REFUSED`
    */
   async resume(on: string): Promise<NodeSettings> {
     return this.#set({ drained: null }, { on })
@@ -160,7 +160,7 @@ export class Nodes {
    * Takes effect within two polls. Settings for all nodes or for a host survive restarts; those of one node end with its process. A setting
    * that is left out is unchanged.
    *
-   * @throws PikoError `USAGE` naming everything that is wrong
+   * @throws PikoError `USAGE` naming everything that is wrong, `CHANGE_REFUSED`
    * @example
    * await app.nodes.set({ log_level: 'debug', concurrency: 20 })
    * await app.nodes.set({ log_level: 'trace' }, { on: 'worker-3' })
@@ -193,7 +193,7 @@ export class Nodes {
   }
 
   /**
-   * Returns what the settings apply to.
+   * Returns the subject under which the settings are stored: all nodes, a host or a node.
    *
    * @throws PikoError `USAGE` if there is no such node or host, and no stored settings for it
    */

@@ -51,7 +51,7 @@ export interface ScheduleFilter {
   readonly isOverridden?: boolean
   /** Only jobs with larger ids than this, such as the id of the last job of the previous page. */
   readonly after?: string
-  /** Maximum number of schedules. Default: all. */
+  /** The maximum number of schedules. Default: all. */
   readonly limit?: number
 }
 
@@ -124,6 +124,6 @@ export interface WindowMark {
 
 /** Options of `configs.watch`. */
 export interface ConfigWatch {
-  /** Ends the iteration. Default: it ends with the app. */
+  /** Aborting this signal ends the iteration. The stop of the app also ends it. */
   readonly signal?: AbortSignal
 }

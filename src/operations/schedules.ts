@@ -82,7 +82,7 @@ export class Schedules {
    * {@link clear}. New windows continue where the old ones end.
    *
    * @param schedule with null, the job runs only on request
-   * @throws PikoError `JOB_UNKNOWN`, `SCHEDULE_INVALID`
+   * @throws PikoError `JOB_UNKNOWN`, `SCHEDULE_INVALID`, `CHANGE_REFUSED`
    * @example
    * await app.schedules.set('report', { kind: 'cron', cron: '0 6 * * 1-5', timezone: 'Europe/Rome' })
    */
@@ -106,7 +106,7 @@ export class Schedules {
   /**
    * Removes the override, so that the schedule in code applies again.
    *
-   * @throws PikoError `JOB_UNKNOWN`
+   * @throws PikoError `JOB_UNKNOWN`, `CHANGE_REFUSED`
    */
   async clear<const J extends AnyJob>(asked: KnownJob<J>): Promise<void> {
     const jobId = jobIdOf('app.schedules.clear', asked)

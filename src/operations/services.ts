@@ -61,7 +61,7 @@ export class Services {
    * Returns the services of one process, with their states and their dependencies.
    *
    * @param choice.on the id of a node, or a host with one node. Default: this process
-   * @throws PikoError `USAGE` without such a node, `LINK_UNREACHABLE`
+   * @throws PikoError `USAGE` if there is no such node or the host has several, `LINK_UNREACHABLE`
    */
   async tree(choice: ServiceChoice = {}): Promise<ServiceTree> {
     const { on } = optionsOf('services.tree', choice)
@@ -79,7 +79,7 @@ export class Services {
   /**
    * Lists the services of this process and of all live nodes, node by node. Leaves out nodes that can't be reached, unless `on` names them.
    *
-   * @throws PikoError `USAGE` without such a node, `LINK_UNREACHABLE`
+   * @throws PikoError `USAGE` if there is no such node, `LINK_UNREACHABLE`
    */
   async list(filter: ServiceFilter = {}): Promise<FleetService[]> {
     const { on, service } = optionsOf('services.list', filter)

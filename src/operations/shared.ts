@@ -34,7 +34,7 @@ const aTopic = expecting('what defineShared returned, or its topic', (value) => 
 const REASON = { reason: aText } satisfies OptionChecks<SharedReason>
 
 /**
- * `app.shared`: values that all nodes share. Called as a function with a definition of `defineShared`, it returns a handle to the value.
+ * `app.shared`: values that all nodes share. Called as a function with a definition from `defineShared`, it returns a handle to the value.
  * Its methods work on stored versions, including those of topics that this process does not define.
  */
 export class Shared extends Callable {
@@ -73,7 +73,8 @@ export class Shared extends Callable {
    * Adds a version, after the schema of its definition has accepted the value.
    *
    * @returns the new version
-   * @throws PikoError `SHARED_UNKNOWN` if this process defines no such topic, `SHARED_INVALID`, `SHARED_CONTENDED`, `USAGE`
+   * @throws PikoError `SHARED_UNKNOWN` if this process defines no such topic, `SHARED_INVALID`, `SHARED_CONTENDED`, `CHANGE_REFUSED`,
+   * `USAGE`
    */
   async publish(topic: SharedRef, value: unknown, options: SharedReason = {}): Promise<number> {
     const form = { call: 'app.shared.publish', checks: REASON, example: "{ reason: 'sale' }" }
@@ -86,7 +87,7 @@ export class Shared extends Callable {
    *
    * @returns the new version
    * @throws PikoError `SHARED_UNKNOWN` if this process defines no such topic, or the version is not stored, `SHARED_INVALID`,
-   * `SHARED_CONTENDED`, `USAGE`
+   * `SHARED_CONTENDED`, `CHANGE_REFUSED`, `USAGE`
    */
   async rollback(topic: SharedRef, version: number, options: SharedReason = {}): Promise<number> {
     const form = { call: 'app.shared.rollback', checks: REASON, example: "{ reason: 'sale is over' }" }
@@ -109,7 +110,7 @@ export class Shared extends Callable {
   }
 }
 
-/** Checks that a value is a definition of `defineShared`. @throws PikoError `USAGE` */
+/** Checks that a value is a definition from `defineShared`. @throws PikoError `USAGE` */
 function asDefinition<T, I>(definition: SharedDefinition<T, I>): SharedDefinition<T, I> {
   if (isObject(definition) && typeof propertyOf(definition, 'open') === 'function') return definition
   throw new PikoError('USAGE', `the shared value is ${describe(definition)}; expected what defineShared returned`)

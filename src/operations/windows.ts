@@ -95,7 +95,7 @@ export class Windows {
    * backfill of missing windows runs them again. Only after that do dependent windows of other jobs run again, as these jobs declare.
    *
    * @returns the number of windows
-   * @throws PikoError `JOB_UNKNOWN`, `USAGE`
+   * @throws PikoError `JOB_UNKNOWN`, `USAGE`, `CHANGE_REFUSED`
    */
   async stale<const J extends AnyJob>(asked: KnownJob<J>, range: WindowMark): Promise<{ readonly windows: number }> {
     const jobId = jobIdOf('app.windows.stale', asked)

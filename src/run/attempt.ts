@@ -11,8 +11,8 @@ export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout',
 /** One attempt to execute a run. */
 export interface Attempt {
   /**
-   * The number of the attempt; 1 for the first, even after a replay. If a stop or a lost node has ended an attempt, the next one has the
-   * same number.
+   * The number of the attempt; 1 for the first, even after a replay. An attempt that a shutdown or a lost node ended is not counted, so the
+   * next one has the same number.
    */
   readonly attempt: number
   /** The fence of the attempt. It increases from one attempt to the next. */
@@ -22,7 +22,7 @@ export interface Attempt {
   readonly finishedAt: Date | undefined
   readonly outcome: AttemptOutcome | 'succeeded' | 'running'
   readonly error: RunError | undefined
-  /** The phases of the attempt, in order. While the attempt is running, only its time in the queue. */
+  /** The phases of the attempt, in order. While the attempt is running, this is only its time in the queue. */
   readonly phases: readonly Phase[]
 }
 

@@ -19,7 +19,7 @@ export interface BatchCounts {
   readonly succeeded: number
   readonly failed: number
   readonly cancelled: number
-  /** How many runs have ended but have been deleted since. */
+  /** How many runs have been deleted after they ended. */
   readonly deleted: number
 }
 

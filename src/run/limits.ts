@@ -2,7 +2,7 @@ import { describe } from '../errors.ts'
 import { type Duration, type DurationUnit, MAX_STORED_MS, readDuration } from '../time/duration.ts'
 import type { Window } from '../time/window.ts'
 
-/** The argument of a function that returns the key of a limit: a run that has not started. */
+/** A run that has not started, as the function that returns the key of a limit receives it. */
 export interface Admissible<C = Record<string, unknown>, W extends Window | undefined = Window | undefined> {
   /** The job's config with the run's overrides, parsed by the spec's schema. */
   readonly config: C

@@ -1,6 +1,6 @@
 /** When the parts of an attempt ended, in milliseconds after its claim. A part that the attempt did not reach is absent. */
 export interface Marks {
-  /** When the attempt had a slot, and its config and input were read. */
+  /** When the attempt got a slot. */
   readonly begun?: number | undefined
   /** When the attempt's resources were borrowed, and its sinks were ready. */
   readonly ready?: number | undefined
@@ -29,12 +29,12 @@ export interface Phase {
 const LETTERS = { begun: 'b', ready: 'r', handled: 'h', flushed: 'f' } as const
 const ORDER = ['begun', 'ready', 'handled', 'flushed'] as const
 const PHASE_OF = { begun: 'claimed', ready: 'resources', handled: 'handler', flushed: 'sinks' } as const
-/** An attempt stores no marks if it waits less than this on its node, and consists only of a handler. */
+/** A successful attempt stores no marks if it has only a handler, no output, and waited less than this on its node. */
 export const UNMARKED_WAIT_MS = 1_000
 
 /**
  * Returns the stored form of the marks of an attempt. It has at most 100 characters.
- * @param claims how many times the run had been claimed by then
+ * @param claims the number of the attempt's claim: how many times the run has been claimed so far
  */
 export function marksText(claims: number, marks: Marks): string {
   const parts = ORDER.flatMap((name) => {

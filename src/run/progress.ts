@@ -44,11 +44,14 @@ export interface Pace {
   readonly weight: number
 }
 
-/** How fast older reports lose weight: after this time, they have about a third of it. */
+/** How fast older reports lose weight: after this time, about a third of their weight is left. */
 const SMOOTHING_MS = 20_000
 /** Reports within this time are measured together, because a speed between two calls in the same turn would mean nothing. */
 const MIN_SPAN_MS = 200
-/** If there is no report for this long, or for three times the usual pause, the last speed is out of date. */
+/**
+ * The last speed is out of date if there has been no report for this long, and also for three times as long as one unit of `done` takes at
+ * that speed.
+ */
 const MIN_STALE_MS = 30_000
 const STALE_PAUSES = 3
 

@@ -13,7 +13,7 @@ export const RETRY_CHECKS: OptionChecks<RetrySpec> = {
   retryIf: aFunction,
 }
 
-/** Creates the check of an option `retry`. `checks` are the checks of the options inside it. */
+/** Creates the check of a `retry` option. `checks` has a check for each of its fields. */
 export function aRetryOf<T extends RetrySpec>(checks: OptionChecks<T>): OptionCheck {
   return (value) => {
     const { problems } = readOptions(value, checks, '{ limit: 3 }', ['limit'])
@@ -21,5 +21,5 @@ export function aRetryOf<T extends RetrySpec>(checks: OptionChecks<T>): OptionCh
   }
 }
 
-/** Checks an option that has the same fields as `retry` of a job. */
+/** Checks an option that has the same fields as a job's `retry`. */
 export const aRetry = aRetryOf(RETRY_CHECKS)

@@ -90,7 +90,7 @@ const DELAY_SECONDS = /^\d{1,9}$/
 
 function timingOf(time: { readonly at: InstantInput } | { readonly after: Duration }): RetryTiming | undefined {
   if (!('at' in time)) return { afterMs: cappedDurationMs(time.after, 'after of a RetryLaterError', MAX_STORED_MS) }
-  // A server may send an instant that no database can store. It must not replace the handler's error with another error.
+  // A server may send an instant that no database can store. Refusing it would replace the handler's error with another one.
   const isTooLate = time.at instanceof Date && time.at.getTime() > LAST_INSTANT_MS
   const at = isTooLate ? new Date(LAST_INSTANT_MS) : instantOf('at of a RetryLaterError', time.at)
   return at > new Date() ? { at } : undefined

@@ -1,7 +1,7 @@
 import { messageOf, readError, stackOf } from '../errors-read.ts'
 import { redactText } from './redact.ts'
 
-/** An error in its stored form. Its size is limited, but sufficient to show and to search. */
+/** An error in its stored form. Its size is limited, but enough is kept to show it and to search for it. */
 export interface RunError {
   readonly name: string
   readonly message: string

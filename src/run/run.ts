@@ -59,7 +59,7 @@ export interface Run<Out = unknown> {
 export interface RatePlace {
   /** The key of the rate limit; empty if the rate applies to the whole job. */
   readonly key: string
-  /** The time for which the rate limit counts the attempt, on the database's clock. */
+  /** The time at which the rate limit counts the attempt, on the database's clock. */
   readonly at: number
   /** The handler must not begin before this time, on the node's monotonic clock. */
   readonly opensAt: number
@@ -106,8 +106,8 @@ export type Outcome =
     }
   | { readonly kind: 'cancelled'; readonly error: Error }
   /**
-   * The handler did not fail: the process shut down, or the handler was never called. `at`: it was never called, and the run keeps this due
-   * time.
+   * The attempt ended without a failure of the handler, for example because the process shut down or the database did not answer. `at` is
+   * set if the handler was never called: the run keeps this due time.
    */
   | { readonly kind: 'interrupted'; readonly at?: Date | undefined }
   /** A step is waiting for something: the attempt is not counted, and the run is due again after this time. */
@@ -118,7 +118,10 @@ export type Transition =
   /** `tables`: the rows that the attempt wrote to fenced tables. */
   | { readonly to: 'succeeded'; readonly output?: unknown; readonly tables?: readonly TableRows[] }
   | { readonly to: 'failed' | 'cancelled'; readonly error: RunError }
-  /** `counted: false`: the attempt is not counted. `at` takes precedence over `delayMs`. `isWaiting`: the history omits the attempt. */
+  /**
+   * `counted: false`: the attempt is not counted. `at` takes precedence over `delayMs`. `isWaiting`: a step is waiting, and the history
+   * omits the attempt.
+   */
   | {
       readonly to: 'queued'
       readonly delayMs: number

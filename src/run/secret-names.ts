@@ -14,7 +14,7 @@ export function isSecretKey(key: string): boolean {
   )
 }
 
-/** The last word of a name such as `smtpPass`, `DB_PASS`, `auth`, `X-Hub-Signature-256`. `bypass` and `oauth` do not match. */
+/** Matches the last word of a name such as `smtpPass`, `DB_PASS`, `auth`, `X-Hub-Signature-256`. Does not match `bypass` or `oauth`. */
 const DOUBTFUL_NAME =
   /(?:(?<![A-Za-z])(?:pass|Pass|PASS|auth|Auth|AUTH|sig|Sig|SIG|signature|Signature|SIGNATURE)|(?<=[a-z0-9])(?:Pass|Auth|Sig|Signature))(?:[-_]?\d{1,4})?$/
 

@@ -15,7 +15,7 @@ export interface FencedTable {
   readonly unproved?: 'merge' | 'upsert'
 }
 
-/** How many rows a claim has in a table when its window ends. */
+/** How many rows a claim has in a table when the claim ends its window. */
 export interface TableRows {
   readonly table: FencedTable
   /** The number of rows; undefined if they could not be counted. */

@@ -18,7 +18,7 @@ export class DueWindows {
   readonly #schedule: Schedule
   /** The schedule that decides when windows are due, if it differs from the one that bounds them. */
   readonly #ticks: Schedule | undefined
-  /** How long after a tick of the schedule windows are due. */
+  /** The delay from a tick of the schedule until its windows are due, in milliseconds. */
   readonly delayMs: number
 
   /**

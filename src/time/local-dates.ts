@@ -97,7 +97,10 @@ export function localText(instant: Date, timezone: string): string {
   return `${date} ${time.replace(/(?::00)?\.000$/, '')} ${offsetText(offset)}`
 }
 
-/** Formats the offset from UTC, such as `+02:00`. Shows seconds only if there are any. Offsets before standard time have seconds. */
+/**
+ * Formats the offset from UTC, such as `+02:00`. Shows seconds only if there are any. Offsets from before the introduction of standard time
+ * have seconds.
+ */
 export function offsetText(offsetMs: number): string {
   const sign = offsetMs < 0 ? '-' : '+'
   const text = new Date(Math.abs(offsetMs)).toISOString().slice(11, 19)

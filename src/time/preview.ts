@@ -49,7 +49,7 @@ export function previewOf(
 }
 
 /**
- * Like {@link previewOf}, for several calls with the same schedule, whose cron expressions are parsed only once.
+ * Like {@link previewOf}, but for several calls with the same schedule: its cron expressions are parsed only once.
  *
  * @throws PikoError as `previewOf`
  */
@@ -98,7 +98,7 @@ function withoutAfter(dst: DstPolicy | undefined): DstPolicy {
 }
 
 /**
- * The maximum number of windows that are shown at one tick. With a yearly schedule, half a million windows of one minute could be due at a
+ * The maximum number of windows that are shown at one tick. With a yearly schedule, half a million one-minute windows could be due at a
  * tick.
  */
 const MAX_AT_TICK = 1_000

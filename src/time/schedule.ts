@@ -165,7 +165,7 @@ function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string
   if (fault) throw scheduleInvalid(fault, jobId)
   const zone = zoneNamed(spec.timezone ?? 'UTC', jobId)
   const inside = start === -Infinity && end === Infinity ? all : between(all, start, end)
-  // The dates of a calendar have years with four digits, so ticks beyond them are left out.
+  // The dates of a calendar have years with four digits, so ticks in other years are left out.
   return spec.exclude
     ? new CalendarTicks(between(inside, FIRST_DAY_MS, LAST_DAY_MS), spec.exclude, zone, jobId)
     : inside

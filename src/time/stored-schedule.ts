@@ -39,7 +39,7 @@ export function storedSchedule(text: string, defaults: StoredDefaults = {}, jobI
   return spec
 }
 
-/** Returns what the code's own schedule provides for a stored string. */
+/** Returns the defaults that the schedule in code provides for a stored string. */
 export function defaultsOf(code: ScheduleSpec | undefined): StoredDefaults {
   if (!code || code.kind === 'at') return {}
   return {

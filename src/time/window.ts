@@ -64,7 +64,7 @@ export class Timeline {
     return endMs === Infinity ? undefined : { start: new Date(startMs), end: new Date(endMs) }
   }
 
-  /** Yields all windows from the one that {@link windowFrom} returns. Endless if the timeline is endless. */
+  /** Yields all windows, beginning with the one that {@link windowFrom} returns. Endless if the timeline is endless. */
   *windowsFrom(start: Date): Generator<Window, void, undefined> {
     for (let window = this.windowFrom(start); window; window = this.windowFrom(window.end)) yield window
   }

@@ -59,9 +59,7 @@ export class Zone {
     return undefined
   }
 
-  /**
-   * Returns the clock change of a UTC day: one after the day's first millisecond, up to and including the first one of the next day.
-   */
+  /** Returns when the clocks change on a UTC day, if they do. A change at the first millisecond of a day belongs to the day before. */
   #changeIn(day: number): number | undefined {
     const before = this.#offsetOfDay(day)
     if (before === this.#offsetOfDay(day + 1)) return undefined
@@ -98,8 +96,8 @@ export class Zone {
 }
 
 /**
- * Returns the numbers in a string. It uses no regular expression, which would take as long as `Intl` itself, because a year has hundreds of
- * days to measure.
+ * Returns the numbers in a string. A year has hundreds of days to measure, so it uses no regular expression: that would take as long as
+ * `Intl` itself.
  */
 function numbersIn(text: string): number[] {
   const numbers: number[] = []

@@ -195,7 +195,7 @@ function write(logger: Logger, name: RunLogLevel, fields: object | string, messa
   }
 }
 
-/** Returns the message as a string. It should be one, but at run time it may be any value. */
+/** Returns the message as a string. At run time, it may be any value. */
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : describe(value)
 }

@@ -261,7 +261,7 @@ export class RunPipeline implements RunActions {
     }
   }
 
-  /** Runs the steps after the call to the handler, up to the outcome. */
+  /** Awaits `handled`, which calls the handler or returns its output, and then runs the remaining steps up to the outcome. */
   async #end(attempt: LiveAttempt, handled: () => unknown, borrowed: Borrowed, sinks: RunSinks): Promise<Outcome> {
     try {
       try {

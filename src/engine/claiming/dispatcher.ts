@@ -104,7 +104,7 @@ export class Dispatcher extends LoopService {
 
   /**
    * Reserves a slot for a new run, so that the run is stored as already claimed by this node. Returns undefined if the run has to wait in
-   * the queue: other runs are already waiting, no slot is free, or its job has limits, which all nodes share.
+   * the queue, for example because other runs are already waiting, no slot is free, or its job has limits, which all nodes share.
    *
    * @returns the node's id; the caller must then call `begin` or `release`
    */
@@ -287,7 +287,7 @@ export class Dispatcher extends LoopService {
 
   /**
    * Claims runs that will be due in a moment. Without this, if many runs share a due time, the last one would have to wait for the claims
-   * of all others. A run of a job with limits is not claimed early, and neither is any run of a lower priority.
+   * of all others. A run of a job with limits is not claimed early, and neither is any run with a lower priority than that run.
    *
    * @param now the current time of the database
    */

@@ -15,7 +15,7 @@ interface Entry {
   readonly isConcurrency: boolean
 }
 
-/** What claims leave out for now, because a limit is reached: jobs, or the runs of a job that share a key. */
+/** What claims leave out for now, because a limit is reached: jobs, or the runs of a job that share a key or a backfill. */
 export class LeftOut {
   readonly #entries = new Map<string, Entry>()
   /** The runs that have ended during the current query; undefined if no query is in progress. */
@@ -23,8 +23,8 @@ export class LeftOut {
   #endedNames: Set<string> | undefined
 
   /**
-   * Forgets the runs that have ended. Called before each query: if a run ends during the query, an answer that a limit is reached is out of
-   * date.
+   * Begins to record the runs that end. Called before each query: if a run ends during the query, an answer that its limit is reached is
+   * out of date.
    */
   asking(): void {
     this.#ended = []

@@ -2,7 +2,10 @@ import type { Clock } from '../../clock.ts'
 
 const RESOLUTION_MS = 50
 
-/** The deadlines of any number of runs, on one timer and the monotonic clock. Each is called at most 50 ms late. */
+/**
+ * The deadlines of any number of runs, on one timer and the monotonic clock. Each is called less than 100 ms late, unless the event loop is
+ * blocked.
+ */
 export class Deadlines {
   readonly #clock: Clock
   readonly #buckets = new Map<number, Set<() => void>>()
@@ -10,7 +13,7 @@ export class Deadlines {
   #soonest = Infinity
   #timer: NodeJS.Timeout | undefined
 
-  /** @param onSoonest receives the milliseconds until the next deadline whenever they change; undefined if there is none */
+  /** @param onSoonest called whenever the next deadline changes, with the milliseconds until then; undefined if there is none */
   constructor(clock: Clock, onSoonest: (ms: number | undefined) => void = () => {}) {
     this.#clock = clock
     this.#onSoonest = onSoonest

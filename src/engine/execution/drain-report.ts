@@ -46,7 +46,11 @@ export class DrainReport {
     }
   }
 
-  /** Reports runs that were left behind. @throws PikoError `STOP_INCOMPLETE` if some runs have not ended */
+  /**
+   * Checks that no run was left behind.
+   *
+   * @throws PikoError `STOP_INCOMPLETE` if the outcomes of some runs could not be stored
+   */
   assertNoneLeft(): void {
     const { leftBehind, runs } = this.drained
     if (leftBehind === 0) return

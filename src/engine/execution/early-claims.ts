@@ -33,7 +33,7 @@ export class EarlyClaims<T> {
     void this.#wait(group)
   }
 
-  /** Removes and returns all claims. None of them becomes due here any more. */
+  /** Removes and returns all claims, so `onDue` does not receive them. */
   takeAll(): T[] {
     const groups = [...this.#groups]
     for (const group of groups) {

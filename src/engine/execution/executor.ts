@@ -75,7 +75,7 @@ export class Executor extends Service {
   readonly #onSettled: ((run: SettledRun) => void)[] = []
   /** How many runs are waiting for their items. They have no slot. */
   #waiting = 0
-  /** The drain of this executor, even when it is finished; undefined before a stop. */
+  /** The drain of this executor; undefined before a stop begins and after the stop has ended. */
   #drain: Drain | undefined
 
   constructor(parts: ExecutorParts) {

@@ -4,7 +4,7 @@ import type { Finish } from '../../store/runs/finish.ts'
 
 /** How often this node tries again to store an outcome. */
 export const REPEAT_MS = 60_000
-/** The maximum number of kept outcomes. Further ones are dropped, and recovery returns their claims. */
+/** The maximum number of kept outcomes. Further ones are dropped, and recovery returns their runs to the queue. */
 const MAX_UNSTORED = 10_000
 
 interface Unstored {

@@ -73,7 +73,7 @@ export class LocalServices {
    * Restarts a service, and waits a few seconds for it.
    *
    * @param name its path, or its name if no other service has it
-   * @throws PikoError `SERVICE_UNKNOWN` without such a service, `USAGE` if it can't be restarted or several have this name
+   * @throws PikoError `SERVICE_UNKNOWN` if there is no such service, `USAGE` if it can't be restarted or several have this name
    */
   async restart(name: string): Promise<RestartedService> {
     const service = this.#one(name)

@@ -74,9 +74,9 @@ export class NodeLink extends Service {
   }
 
   /**
-   * Sends a hint over an open connection. If there is none, it opens one for later.
+   * Sends a hint. If no connection is open, opens one in the background first.
    *
-   * @returns whether the hint was sent over an open connection
+   * @returns whether a connection was already open
    */
   tell(row: PeerRow, hint: Hint): boolean {
     if (!this.isRunning || !this.#canReach(row)) return false

@@ -46,7 +46,7 @@ export class Peers {
     this.#parts = parts
   }
 
-  /** The open connections. */
+  /** The number of open connections. */
   get count(): number {
     return this.#open.size + this.#theirs.size
   }
@@ -113,7 +113,10 @@ export class Peers {
     }
   }
 
-  /** Logs a failed connection. Wrong settings cause one warning per node. A node that has stopped or can't be reached is normal. */
+  /**
+   * Logs a failed connection. Wrong settings cause one warning per node. Any other failure is normal, for example because a node has
+   * stopped, and causes no warning.
+   */
   #logFailure({ id, linkKey }: PeerRow, error: unknown): void {
     const { log } = this.#parts.options
     // A wrong key from the row is normal: after a restart of the other node, the row may still have the key of its previous start.

@@ -4,7 +4,7 @@ import { defineRoutes, type Routes } from '../../link/routes/define-routes.ts'
 import type { RestartAnswer } from './fleet-services.ts'
 import type { LocalServices } from './local-services.ts'
 
-/** Creates the routes with which other nodes list and restart the services of this node. */
+/** Creates the routes through which other nodes list and restart the services of this node. */
 export function serviceRoutes(services: LocalServices): Routes {
   return defineRoutes({ prefix: '/services' })
     .on('/tree', () => services.tree)

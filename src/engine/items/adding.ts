@@ -46,7 +46,10 @@ export interface Adder {
   /** The depth of the items that the run or item adds. */
   readonly depth: number
   readonly now: () => number
-  /** Creates a key for an item that has none. A repeated attempt that has not stored the item creates the same key for it. */
+  /**
+   * Creates a key for an item that has none. Each attempt of a handler creates the same keys, so it does not add items again that an
+   * earlier attempt has stored. An item continues after its last checkpoint, so each of its attempts creates new keys.
+   */
   readonly unique: () => string
 }
 

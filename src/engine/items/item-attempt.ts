@@ -123,7 +123,7 @@ export class ItemAttempt {
   }
 
   /**
-   * Reads items to add. They are stored together with the end of this item.
+   * Reads items to add. They are stored with the next checkpoint or the end of this item.
    *
    * @returns their number
    * @throws PikoError `ITEM_INVALID`, `USAGE`

@@ -229,7 +229,7 @@ export class ItemRunner extends Service {
   /**
    * Waits until the kind is ready.
    *
-   * @returns whether the item has missed its start time because of that
+   * @returns whether the item has missed its start time because of this wait
    */
   async #hasLostPlace({ lane: { rate, delayMs } }: ItemClaim, preparing: Promise<void>): Promise<boolean> {
     const { clock } = this.#parts

@@ -92,7 +92,7 @@ function readNote(given: unknown): {
   throw new PikoError('USAGE', `the note of a lane is ${describe(given)}; expected { text, ttl: '1d', spacing: '2s' }`)
 }
 
-/** Hashes a note's name for the name of a lock. Lock names are short and allow only some characters. */
+/** Encodes a note's name for the name of a lock. Lock names are short and allow only some characters. */
 function hashOf(name: string): string {
   return Buffer.from(name).toString('base64url').slice(0, 80)
 }

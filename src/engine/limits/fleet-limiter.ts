@@ -64,7 +64,7 @@ export class FleetLimiter {
     this.#rule = rule
   }
 
-  /** Waits until the rate of the whole fleet allows `count`, and takes them. */
+  /** Waits until the rate of the whole fleet allows `count` units, and takes them. */
   async take(count: number, signal: AbortSignal): Promise<void> {
     this.#assertFits(count)
     signal.throwIfAborted()
@@ -79,7 +79,7 @@ export class FleetLimiter {
     }
   }
 
-  /** Takes `count` if the rate allows it now and no caller of this process is waiting. @returns whether it did */
+  /** Takes `count` units if the rate allows it now and no caller of this process is waiting. @returns whether it did */
   async tryTake(count: number): Promise<boolean> {
     this.#assertFits(count)
     if (this.#turns.size > 0) return false

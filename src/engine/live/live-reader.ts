@@ -58,7 +58,10 @@ export class LiveReader {
     this.#onClose()
   }
 
-  /** Returns the next events. If there are none for `waitMs`, returns no segments. Undefined: the feed has stopped. */
+  /**
+   * Returns the next events. If there are none for `waitMs`, returns no segments. Undefined: the reader was closed, or the feed has
+   * stopped.
+   */
   async next(waitMs: number): Promise<LiveBatch | undefined> {
     const until = performance.now() + waitMs
     while (!this.#isClosed) {

@@ -39,8 +39,8 @@ const MAX_TOPICS = 1_000
  * to the address in the other node's row. A datagram needs no connection, so the first message arrives sooner.
  *
  * A datagram about work contains only the id of the receiving node. That node then reads the queue without waiting for its next poll. In
- * the same way, it notifies all nodes of a new version of a shared value or a config. That datagram has the topic and the number, but not
- * the value.
+ * the same way, it notifies all nodes of a new version of a shared value or a config. That datagram contains the topic and the version
+ * number, but not the value.
  *
  * Nothing relies on datagrams: if one is lost, or the network blocks them, work starts up to `[piko] poll_interval` later.
  */

@@ -110,7 +110,8 @@ export class Leader extends LoopService {
     }
     this.#epoch ??= await this.#parts.locks.acquire(LOCK, this.#parts.nodeId, this.#parts.leaseMs)
     if (this.#epoch === undefined) return
-    // If the lease was uncertain before this answer came, callers saw no leader. So they are notified again.
+    // If the lease became uncertain before this answer came, callers already saw no leader. So the loss is reported before the lease is
+    // trusted again.
     this.#report()
     this.#trustedUntil = sentAt + this.#parts.leaseMs * 0.8
   }

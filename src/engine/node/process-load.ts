@@ -1,6 +1,6 @@
 import type { NodeLoad } from '../../store/nodes/node-facts.ts'
 
-/** How often the load is measured. It is rounded, so an idle process always reports the same figures. */
+/** How often the load is measured. The load is rounded, so an idle process always reports the same figures. */
 const INTERVAL_MS = 15_000
 const CPU_STEP = 0.1
 const MEMORY_STEP = 32 * 1024 * 1024

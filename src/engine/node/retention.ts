@@ -176,7 +176,7 @@ export class Retention extends LoopService {
     }
   }
 
-  /** Whether there are enough new runs for another walk, which reads the whole history. */
+  /** Whether another walk, which reads the whole history, is worthwhile: there are enough new runs, or the last walk began long ago. */
   async #isWalkWorthIt(): Promise<boolean> {
     const newest = await this.#parts.store.newestRun()
     const now = this.#parts.clock.monotonic()

@@ -27,7 +27,7 @@ export interface SharedValuesParts extends LoopServiceParts {
   readonly events: Events
 }
 
-/** After this many publications, old versions are deleted. */
+/** Old versions are deleted only after every tenth publication. If fewer versions than this are kept, they are deleted after each one. */
 const PRUNE_EVERY = 10
 const FIRST_VERSION = 1
 

@@ -5,7 +5,7 @@ import type { DoneRun } from '../../store/batches/settle-batch.ts'
 import type { NewRun } from '../../store/runs/new-run.ts'
 import type { PrepareRun } from '../prepare-run.ts'
 
-/** The input of the job `onDone` of a batch. */
+/** The input of a batch's `onDone` job. */
 export interface BatchDone extends Pick<BatchCounts, 'succeeded' | 'failed' | 'cancelled'> {
   readonly batchId: number
   /** The job whose runs have ended. */
@@ -17,7 +17,7 @@ export interface BatchDone extends Pick<BatchCounts, 'succeeded' | 'failed' | 'c
 }
 
 /**
- * Creates the run of the job `onDone` of a batch. It does so even if this node's code does not know the job, because perhaps no other node
+ * Creates the run of a batch's `onDone` job. It does so even if this node's code does not know the job, because perhaps no other node
  * will end the batch. In that case, limits with keys do not apply to the run.
  */
 export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<PrepareRun, 'keyed'>): DoneRun {

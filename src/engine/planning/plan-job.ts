@@ -19,7 +19,7 @@ const LARGEST_STEP = 500
 const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 
-/** Returns where planning begins for a new job. */
+/** Returns the row to register for a job, and where planning begins if the job is new. */
 export function registrationOf(job: JobDefinition, now: Date): JobRegistration {
   const { schedule: spec, windows, deadlineMs, hooks } = job.policy
   const kinds = HOOK_KINDS.filter((kind) => hooks[HOOK_OF[kind]] !== undefined)
@@ -95,8 +95,7 @@ export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boole
 /**
  * Decides what to plan for a job that is due. Pure.
  *
- * @param now the planner's clock
- * @param until how far in advance to plan; a run never starts before its tick
+ * @param now the current time on the database's clock @param until plans up to this instant; a run never starts before its tick
  */
 export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
   const { windows } = job.policy

@@ -107,7 +107,8 @@ export class Planner extends LoopService {
 
   async #follow(): Promise<number> {
     const { now, nextPlanAt, hasEdits } = await this.#look()
-    // The leader makes passes more often than this, so it has already planned everything that was due by then.
+    // The leader plans one interval ahead, in passes that are at most two thirds of an interval apart. So it has already planned every tick
+    // that is this close.
     const turnMs = this.#parts.pollIntervalMs / MAX_LOOKS
     await this.#edits.applyLeft(hasEdits ? await this.#parts.plans.edited() : [], now)
     await this.#planOwn(now, new Date(now.getTime() + turnMs))

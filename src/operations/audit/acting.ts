@@ -24,7 +24,7 @@ export function withoutActor<T>(fn: () => T): T {
   return acting.getStore() === undefined ? fn() : acting.run(undefined, fn)
 }
 
-/** Returns the current actor; undefined if a program's code has not named one. */
+/** Returns the current actor and reason. Undefined if none was set, as for calls that a program makes by itself. */
 export function actingNow(): Acting | undefined {
   return acting.getStore()
 }

@@ -158,7 +158,9 @@ export class Recorder {
       })
   }
 
-  /** Completes the row without throwing. The change was made, so its caller gets the result even if the row stays `started`. */
+  /**
+   * Completes or deletes the row without throwing. The caller gets the result or the error of the change even if the row stays `started`.
+   */
   async #quietly(
     write: () => Promise<void>,
     { verb, jobId, target }: { verb: string; jobId: string | undefined; target: string | undefined },

@@ -130,7 +130,7 @@ export const START: Change = {
   isWork: true,
 }
 
-/** All operations. The type requires an entry for each method of an app's namespaces, so no change can be missing in the audit. */
+/** All operations. The type requires an entry for each method of an app's namespaces, so no change can be missing from the audit. */
 export const VERBS: { readonly [N in Noun]: { readonly [V in VerbOf<N>]: Verb } } = {
   runs: {
     list: 'read',

@@ -58,7 +58,7 @@ export class Backfills {
    * Runs the windows of a range: those that are missing, those that failed, or all. Works in the background, after ordinary runs, on all
    * nodes and across restarts.
    *
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job or a range without windows
+   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`, `CHANGE_REFUSED`; `WINDOW_UNKNOWN` for a job or a range without windows
    * @example
    * const range = { from: '2025-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' }
    * const backfill = await app.backfills.create('sync_orders', { ...range, parallel: 8 })
@@ -127,7 +127,7 @@ export class Backfills {
   /**
    * Pauses a backfill: no further run starts, on any node. Running runs continue. Has no effect on a paused backfill.
    *
-   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended
+   * @throws PikoError `BACKFILL_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if it has ended
    */
   async pause(id: number): Promise<BackfillStatus> {
     return this.#change(id, 'pause', ['running'], 'paused')
@@ -136,7 +136,7 @@ export class Backfills {
   /**
    * Resumes a paused backfill where it stopped. Has no effect on a running backfill.
    *
-   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended
+   * @throws PikoError `BACKFILL_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if it has ended
    */
   async resume(id: number): Promise<BackfillStatus> {
     return this.#change(id, 'resume', ['paused'], 'running')
@@ -145,7 +145,7 @@ export class Backfills {
   /**
    * Cancels a backfill: cancels its queued runs, asks running runs to stop, and creates no more. Has no effect on a cancelled backfill.
    *
-   * @throws PikoError `BACKFILL_UNKNOWN`; `USAGE` if it has ended in another state
+   * @throws PikoError `BACKFILL_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if it has ended in another state
    */
   async cancel(id: number): Promise<BackfillStatus> {
     const status = await this.#change(id, 'cancel', ['running', 'paused'], 'cancelling')

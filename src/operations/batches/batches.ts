@@ -45,7 +45,7 @@ export interface Batch {
 
 type BatchReach = Pick<Reach, 'store' | 'registry' | 'prepare' | 'pollIntervalMs' | 'changed'>
 
-/** The pause between two counts is at least this many times the duration of the last count. */
+/** The pause between two counts is at least this many times the duration of the last count, up to `MAX_PAUSE_MS`. */
 const COUNTING = 20
 const MAX_PAUSE_MS = 5_000
 

@@ -29,11 +29,11 @@ export interface PageReplay {
 
 /** Selects hosts. */
 export interface HostFilter {
-  /** Only hosts with queued or running pages of this run. */
+  /** Selects only hosts with queued or running pages of this run. */
   readonly runId?: number
   /** The maximum number of hosts. Default 100. */
   readonly limit?: number
-  /** Only lanes with a larger id. */
+  /** Selects only hosts with a larger id. Pass the id of the last host of the previous page. */
   readonly after?: number
 }
 
@@ -52,7 +52,7 @@ export type TryRequest =
 export interface TryOptions {
   /** Overrides of the crawl's config. Default: none. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** The window that the step's context contains. Default: the last window that has ended. */
+  /** The window that the step's context contains. Default: the last window that has ended; if none has, the first one. */
   readonly window?: WindowInput
   /** Aborting this signal ends the trial, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal

@@ -19,8 +19,8 @@ export interface CrawlPages {
 /** The status of a run's pages, as `app.crawls.status` returns it. */
 export interface CrawlStatus extends Omit<ItemsStatus, 'kinds' | 'reasons' | 'skipped' | 'duplicates' | 'left'> {
   /**
-   * How many pages were skipped, by reason: `robots`, `duplicate`, the reasons that steps passed to `ctx.skip`, and the limits `items` and
-   * `depth`, which left out requests.
+   * How many pages were skipped, by reason. Reasons are `robots`, `duplicate`, those that steps passed to `ctx.skip`, and the limits that
+   * left out a request: `items` and `depth`.
    */
   readonly skipped: Readonly<Record<string, number>>
   readonly steps: Readonly<Record<string, StepCounts>>

@@ -71,7 +71,7 @@ export class Crawls {
    * new request. A failed run becomes running again, and its window succeeds if its pages do.
    *
    * @param crawl the number of a run, or a crawl, which means its newest 1,000 runs that have not succeeded
-   * @throws PikoError `RUN_UNKNOWN`; `USAGE` if the run has succeeded
+   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded
    */
   async replay(crawl: CrawlRef, filter: PageReplay = {}): Promise<CrawlReplayed> {
     const { step, host, ...rest } = optionsOf('crawls.replay', filter)

@@ -119,7 +119,10 @@ function shownError(error: Error): Error {
   return itemFaultOf(error) && isError(cause) ? cause : error
 }
 
-/** Returns the window of the trial: the given one, or the last window that has ended. */
+/**
+ * Returns the window of the trial: the given one, or the last window that has ended. If none has ended, returns the first one. Undefined
+ * for a crawl without windows.
+ */
 async function windowFor(
   { store, trial }: Parts,
   job: JobDefinition,

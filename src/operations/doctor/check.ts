@@ -12,6 +12,6 @@ export interface Check<N extends FactName = FactName> {
 
 /** Defines a check. `find` receives the facts in `needs`. */
 export function check<const N extends FactName>(given: Check<N>): Check {
-  // The cast is safe, because `diagnose` passes the needed facts.
+  // This widening of the type is safe, because `diagnose` passes the needed facts.
   return given
 }

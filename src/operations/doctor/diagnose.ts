@@ -34,7 +34,7 @@ type Gathered = { readonly value: unknown } | { readonly error: unknown } | unde
 
 /** The facts that can be collected only with a current schema. */
 const OF_TABLES: ReadonlySet<FactName> = new Set(['sizes', 'runs', 'fleet', 'plans', 'broken'])
-/** The facts that need no database, and the fact whether the database answers. */
+/** The facts that need no database, and `ping`, which shows whether the database answers. */
 const WITHOUT_DATABASE: ReadonlySet<FactName> = new Set(['problems', 'settings', 'paths', 'ping'])
 /** The order in which facts are collected. The first ones decide whether the others can be collected. */
 const ORDER: readonly FactName[] = [

@@ -15,7 +15,9 @@ export interface ItemsStatus extends ItemCounts {
   readonly reasons: Readonly<Record<string, number>>
   /** How many items ended per second since the run started. */
   readonly perSecond: number
-  /** Milliseconds until all items have ended at this speed. Undefined if no item has ended yet or none is left. */
+  /**
+   * Milliseconds until all items have ended at this speed. Undefined if no item has ended yet, if none is left, or if the run has ended.
+   */
   readonly etaMs: number | undefined
   /** At most 50 lanes with queued or running items. */
   readonly lanes: readonly LaneStatus[]

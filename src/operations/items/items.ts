@@ -83,11 +83,11 @@ export class Items {
   }
 
   /**
-   * Returns dead (or skipped, or cancelled) items of a run to the queue, with their kept bytes. A failed run becomes open again, and its
-   * window succeeds when its items do.
+   * Returns dead (or skipped, or cancelled) items of a run to the queue, with their kept bytes. A failed run becomes running again, and its
+   * window succeeds if its items do.
    *
    * @returns the number of items
-   * @throws PikoError `RUN_UNKNOWN`, `USAGE` if the run has succeeded
+   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded
    */
   async replay(runId: number, filter: ItemReplay = {}): Promise<{ readonly items: number }> {
     const { store, resources, changed } = this.#reach()

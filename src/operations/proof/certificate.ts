@@ -9,7 +9,8 @@ import type { Window } from '../../time/window.ts'
  * claim that ended it. `unfinished`: a window failed, was cancelled, or is stale.
  *
  * In a table: `missing`: fewer rows than were recorded. `doubled`: the same row more than once. `late`: more rows than were recorded.
- * `foreign`: rows with the fence of another claim, or of no window. `changed`: as many rows as were recorded, with another checksum.
+ * `foreign`: rows with the fence of another claim, or rows that belong to no window. `changed`: as many rows as were recorded, with another
+ * checksum.
  */
 export type ProofKind =
   | 'gap'
@@ -24,7 +25,7 @@ export type ProofKind =
 
 export interface ProofFinding {
   readonly kind: ProofKind
-  /** The window, or the gap. Undefined if the row has no readable instant. */
+  /** The window, or the gap. Undefined if the window's row has no readable instant, or if the table can't be read. */
   readonly window: Window | undefined
   /** The table of the rows; undefined for a finding in the ledger. */
   readonly table: string | undefined
@@ -55,7 +56,7 @@ export interface ProvedTable {
    * counted.
    */
   readonly unrecorded: number
-  /** The SHA-256 of each window's start, fence and number of rows, as hexadecimal text. */
+  /** One SHA-256 over the start, fence and number of rows of each window, as hexadecimal text. */
   readonly digest: string
 }
 
@@ -78,7 +79,7 @@ export interface Certificate {
   readonly unverified: number
   /** How many schedules have set the bounds of the windows. */
   readonly generations: number
-  /** The SHA-256 of each succeeded window's start, end and fence, as hexadecimal text. */
+  /** One SHA-256 over the start, end and fence of each succeeded window, as hexadecimal text. */
   readonly digest: string
   readonly tables: readonly ProvedTable[]
   /** The spans that never ran, before the first window that Piko has planned itself. */
@@ -90,7 +91,7 @@ export interface Certificate {
 }
 
 export interface ProofRange {
-  /** The first start of a window: an instant or a day in the job's zone. Default: all windows. */
+  /** Only windows that start at this instant or later. A day means its beginning in the job's zone. Default: all windows. */
   readonly from?: WindowInput
   /** Only windows that start before this instant or day. Default: all planned windows. */
   readonly to?: WindowInput

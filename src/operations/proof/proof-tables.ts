@@ -12,7 +12,7 @@ export interface ProofEntry extends Window {
   readonly isSucceeded: boolean
   /** The fence that must be in the rows of the window. */
   readonly fence: number
-  /** The id of the window's row in the ledger; undefined if the ledger has this window with other bounds. */
+  /** The id of the window's row in the ledger; undefined if that row does not match the claim. */
   readonly id: number | undefined
 }
 
@@ -190,7 +190,7 @@ function isUncounted({ fence }: ProofEntry, recorded: RecordedRows | undefined):
   return recorded?.fence !== fence || recorded.rows === undefined
 }
 
-/** Returns how many rows to expect. If rows were delivered from disk after the window's end, only `piko_fence` has counted them. */
+/** Returns how many rows to expect. If rows were delivered from disk after the run had ended, only `piko_fence` has counted them. */
 function delivered(
   { fence }: ProofEntry,
   recorded: RecordedRows | undefined,

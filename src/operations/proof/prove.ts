@@ -24,7 +24,7 @@ const NO_FENCE = 0
 
 /** The range of a proof, and what is known about its bounds. */
 interface Scope extends TimeRange {
-  /** A gap that ends at or before this instant is a finding only if the table has rows there. */
+  /** A gap that ends at or before this instant is a finding only if a table has rows there. */
   readonly promisedFrom: Date
   /** The end of a window that starts before the range and reaches into it; otherwise the start of the range. */
   readonly begin: Date
@@ -139,7 +139,11 @@ class LedgerProof {
     }
   }
 
-  /** Checks one page of windows. @returns where the windows of the page end */
+  /**
+   * Checks one page of windows.
+   *
+   * @returns the end of the page, or of its last window if that ends later
+   */
   async #page(scope: Scope, range: TimeRange, rows: readonly ProofWindow[], begin: Date): Promise<Date> {
     const entries = this.#entriesOf(range, rows)
     const gaps: Window[] = []
@@ -184,7 +188,7 @@ class LedgerProof {
   }
 
   /**
-   * Reports a gap. One before the first window that Piko planned itself is not a finding, unless the range of the caller includes it or the
+   * Reports a gap. One before the first window that Piko planned itself is not a finding, unless the range of the caller includes it or a
    * table has rows there.
    */
   #gap(gap: Window, { promisedFrom }: Scope, rows: number): void {
@@ -216,7 +220,10 @@ class LedgerProof {
   }
 }
 
-/** Decides which of two overlapping windows is wrong: one without a claim, otherwise the one that was created later. */
+/**
+ * Decides which of two overlapping windows is wrong. If only one of them has succeeded, the other is wrong. Otherwise, the one that was
+ * created later is wrong.
+ */
 function loserOf(one: ProofEntry, other: ProofEntry): [loser: ProofEntry, kept: ProofEntry] {
   const isOther =
     one.isSucceeded === other.isSucceeded

@@ -11,7 +11,7 @@ export interface Suspects {
   readonly entries: readonly ProofEntry[]
 }
 
-/** Finds and names the windows that a person has changed or added. */
+/** Finds the windows that a person has changed or added, and adds a finding for each. */
 export async function suspectsOf(
   store: ProofStore,
   jobId: string,

@@ -178,14 +178,14 @@ export class Runs {
    * aborts `ctx.signal` with `RUN_CANCELLED` within two seconds, or immediately over a link, and the run is not retried. A run that has
    * ended is returned unchanged.
    *
-   * @throws PikoError `RUN_UNKNOWN`
+   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`
    */
   cancel(runId: number): Promise<Run>
   /**
    * Cancels all matching runs that have not ended.
    *
    * @returns how many queued runs it ended, and how many running ones it asked to stop; with `dryRun` how many it would end or ask
-   * @throws PikoError `USAGE` for an empty filter
+   * @throws PikoError `USAGE` for an empty filter, `CHANGE_REFUSED` if the database refuses to cancel some runs
    * @example
    * await app.runs.cancel({ jobId: 'sync_orders', state: 'queued' })
    */
@@ -243,7 +243,7 @@ export class Runs {
    * stays.
    *
    * @returns how many runs it deleted; with `dryRun` how many it would delete
-   * @throws PikoError `DURATION_INVALID`
+   * @throws PikoError `DURATION_INVALID`, `CHANGE_REFUSED` if the database refuses to delete some runs
    * @example
    * await app.runs.prune({ olderThan: '7d', states: ['succeeded'] })
    */

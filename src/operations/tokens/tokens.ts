@@ -74,7 +74,7 @@ export class Tokens {
     const call = 'app.tokens.create'
     const form = { call, checks: CREATE, example: "{ name: 'grafana', role: 'viewer' }" }
     const { name, role, jobs, expiresAt, expiresIn } = readArguments<TokenRequest>(form, {}, request)
-    // If a required option is missing, it has no value to check.
+    // The call above checks only the options that were given, so this one checks the required options.
     readArguments({ ...form, checks: {} }, { name: [name, CREATE.name], role: [role, CREATE.role] }, {})
     if (expiresAt !== undefined && expiresIn !== undefined)
       throw new PikoError('USAGE', `${call} got both expiresAt and expiresIn; give one of them`)

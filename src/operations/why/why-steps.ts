@@ -43,7 +43,7 @@ type Decision = Pick<WhyStep, 'verdict' | 'evidence'> & { readonly change?: WhyC
 /** Returns the decision of a rule; undefined if the rule does not apply. */
 type Rule = (facts: WhyFacts) => Decision | undefined
 
-/** Returns the decisions about a tick or window, up to the first rule that stopped it. Pure. */
+/** Returns the decisions about a tick or window, up to the first rule that stops the job or makes it wait. Pure. */
 export function whySteps(facts: WhyFacts): WhyStep[] {
   const steps: WhyStep[] = []
   for (const rule of WHY_RULES) {

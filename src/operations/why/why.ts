@@ -28,7 +28,7 @@ export interface Why {
    * For a job with windows: whether the instant is the start of the explained window, the tick at which it is due, or inside the window.
    */
   readonly takenAs: TakenAs | undefined
-  /** The decision of each rule, in order, with its evidence, up to the first rule that stopped the job. */
+  /** The decision of each rule, in order, with its evidence, up to the first rule that stopped the job or is making it wait. */
   readonly steps: readonly WhyStep[]
 }
 
@@ -36,7 +36,7 @@ export interface Why {
 export interface WhySources {
   /** The job in this process's code. */
   readonly policy: JobPolicy | undefined
-  /** Lists the nodes; called only for a run that is waiting for one. */
+  /** Lists the nodes; called only if the explained run is queued and due. */
   readonly nodes: () => Promise<readonly ListedNode[]>
 }
 

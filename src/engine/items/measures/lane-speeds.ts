@@ -29,8 +29,8 @@ interface Measured {
 }
 
 /**
- * Measures how fast lanes respond to the items of this node, and shows the speeds to people. The rate of a lane that has become slow is
- * lowered.
+ * Measures how fast lanes respond to the items of this node, and stores the speeds, for example for the dashboard. Lowers the rate of a
+ * lane that has become slow.
  */
 export class LaneSpeeds {
   readonly #parts: LaneSpeedsParts

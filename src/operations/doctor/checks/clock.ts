@@ -2,7 +2,7 @@ import { check } from '../check.ts'
 import { spanText } from '../finding.ts'
 
 const MAX_SKEW_MS = 1_000
-/** The maximum difference between two clocks. With a larger one, times in logs and in rows can't be compared. */
+/** If the difference between two clocks is this large or larger, the finding is an error: times in logs and in rows can't be compared. */
 const ERROR_MS = 30_000
 
 /** Finds a wrong clock on this host or in the database. */

@@ -3,7 +3,7 @@ import { check } from '../check.ts'
 /** The first versions with SKIP LOCKED. */
 const WANTED = { MySQL: [8, 0], MariaDB: [10, 6] } as const
 
-/** Finds a server version on which claims are slower, or that is no longer supported by its vendor. */
+/** Finds a server version without SKIP LOCKED, on which claims of several nodes wait for each other. */
 export const serverVersion = check({
   id: 'server-version',
   needs: ['server'],
