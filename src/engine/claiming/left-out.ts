@@ -55,7 +55,7 @@ export class LeftOut {
     this.#entries.set(nameOf({ jobId }), { blocked: { jobId }, until: Infinity, isConcurrency: false })
   }
 
-  /** Removes the entry that is waiting for the end of this run. Returns false if there is none. */
+  /** Removes the entries that are waiting for the end of this run. Returns false if there are none. */
   release(claim: EndedClaim): boolean {
     if (this.#ended && this.#ended.length < MAX_ENTRIES) this.#ended.push(claim)
     if (this.#entries.size === 0) return false

@@ -67,7 +67,7 @@ export class Completer {
     return this.#unstored.fences
   }
 
-  /** Stops all retries. */
+  /** Stops trying to store refused outcomes. */
   stop(): void {
     this.#unstored.stop()
   }

@@ -5,7 +5,7 @@ import type { JobRegistry } from '../../job/registry.ts'
 import type { Leader } from '../node/leader.ts'
 import type { PrepareRun } from '../prepare-run.ts'
 
-/** What all drivers of windows need. */
+/** What the drivers of backfills, batches and dependencies need. */
 export interface DriverParts<Store> extends LoopServiceParts {
   readonly store: Store
   readonly registry: JobRegistry
