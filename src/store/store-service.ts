@@ -1,4 +1,4 @@
-// The function is imported, because otherwise a test that mocks the global timer would stop the check of the files.
+// `setInterval` is imported, because otherwise a test that mocks the global timers would stop the check of the files.
 import { setInterval } from 'node:timers'
 import { isLoopback } from '../access/loopback.ts'
 import { Service } from '../service/service.ts'

@@ -42,7 +42,7 @@ import { StepStore } from './steps/step-store.ts'
 import { WindowStore } from './windows/window-store.ts'
 import type { NewRun } from './runs/new-run.ts'
 
-/** The open store. It has one class per group of tables, all over one database. */
+/** The open store. It has one object for each group of tables. All of them use the same database. */
 export interface Store {
   readonly database: Database
   readonly runs: RunStore

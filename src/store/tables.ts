@@ -191,7 +191,7 @@ export interface BackfillTable {
   parallel: number
   priority: number
   config: JsonText
-  /** The number of windows in the range. Of these, `planned` got a run and `passed` needed none. */
+  /** The number of windows in the range. Of the windows planned so far, `planned` need a run and `passed` need none. */
   total: number
   planned: Generated<number>
   passed: Generated<number>
@@ -214,7 +214,7 @@ export interface NodeTable {
   doorbell: string | null
   /** The URL at which other nodes reach this node; null if it has none. */
   link: Generated<string | null>
-  /** The secret of that link. Null: the node uses the secret of the settings, like all nodes. */
+  /** The secret of that link. Null: the node uses the secret from the settings, which all nodes share. */
   link_key: Generated<string | null>
   /** A number that increases with each cancel request for a run of this node. */
   cancels: Generated<number>
@@ -325,7 +325,10 @@ export interface IdempotencyTable {
   created_at: Instant
 }
 
-/** The attempts that began within the period of a rate limit. A writer must hold the lock of the job's row. */
+/**
+ * The starts that count for a rate limit: those of a job's attempts, or the takes of a limit that all nodes share. A writer must hold the
+ * lock of the job's row, or of this row for a shared limit.
+ */
 export interface RateTable {
   job_id: string
   /** The key of the runs. Empty if the rate limit applies to the whole job. */

@@ -9,7 +9,7 @@ export interface TokenTable {
   /** The SHA-256 of the token, in hexadecimal. */
   digest: string
   name: string
-  /** The name; null when the token is revoked. So two tokens that are not revoked can't have the same name. */
+  /** The name; null after the token is revoked. The column is unique, so two tokens that are not revoked can't have the same name. */
   name_key: string | null
   role: Role
   /** Globs of job ids as JSON; null: all jobs. */

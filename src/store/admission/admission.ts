@@ -89,7 +89,7 @@ function isOf(refused: RefusedRate, rate: NamedRate | undefined): boolean {
   return rate !== undefined && rate.jobId === refused.jobId && rate.key === refused.key
 }
 
-/** Blocks a rate whose places can't be stored. Runs with other rates continue. */
+/** Returns the block for the runs of a rate whose places can't be stored. Runs with other rates continue. */
 function refusedRate({ jobId, key }: RefusedRate, limits: ReadonlyMap<string, AdmissionLimits>): Blocked {
   const isKeyed = limits.get(jobId)?.rate?.isKeyed
   return { jobId, ...(isKeyed && { rateKey: key }), retryInMs: REFUSED_RATE_MS }

@@ -1,4 +1,4 @@
-/** Runs that can't be claimed for now: all runs of a job, or those that share a key. */
+/** Runs that can't be claimed for now: all runs of a job, or only those with the same key or the same backfill. */
 export interface Blocked {
   readonly jobId: string
   readonly concurrencyKey?: string | undefined

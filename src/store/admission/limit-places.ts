@@ -46,9 +46,9 @@ export interface ClockReading {
 const BUCKET = 0
 
 /**
- * The takes that a limit has counted. There are two rules. First, any span of the rate's length has at most as many takes as the larger of
- * the rate's count and the burst. Second, each take removes one unit from a bucket, which holds at most `burst` units, refills at the rate
- * and never has less than zero.
+ * Counts what callers have taken from a limit. There are two rules. First, in any span of the rate's length, callers take at most the
+ * rate's count, or the burst if that is larger. Second, each take removes its units from a bucket, which holds at most `burst` units,
+ * refills at the rate and never has less than zero.
  */
 export class LimitPlaces {
   readonly #rule: LimitRule

@@ -5,10 +5,10 @@ import { exactKey, keyOf } from '../values/exact-key.ts'
 import { storedStarts } from './rate-starts.ts'
 import { NO_JOB } from './reserve-places.ts'
 
-/** How much of a rate limit that all nodes share is used. */
+/** The use of a rate limit that all nodes share. */
 export interface LimitStatus {
   readonly name: string
-  /** The number of takes in the span that ends with the last take. */
+  /** How many units were taken in the span that ends with the last take. */
   readonly taken: number
   /** The instant for which the last take is counted, on the database's clock; undefined if there is none. */
   readonly lastAt: Date | undefined

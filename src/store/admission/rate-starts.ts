@@ -9,7 +9,10 @@ export type Starts = readonly (readonly [at: number, count: number, slackMs?: nu
 /** How many parts a span has. Places in the same part share one entry, so that rows stay small even for a large limit. */
 const PARTS = 128
 
-/** The slack, as a share of the span. Slack and rounding up to a part delay the next use of a place by at most a twentieth of the span. */
+/**
+ * The slack, as a share of the span. In spans of at least a second, slack and rounding up to a part delay the next use of a place by at
+ * most a twentieth of the span.
+ */
 const SLACK_SHARE = 0.04
 /** The minimum slack. A busy machine needs this much, however short the span is. */
 const MIN_SLACK_MS = 40
@@ -53,14 +56,14 @@ export function slackMs({ perMs }: RateLimit, lateTries = 0): number {
   return Math.min(MAX_GROWN_SLACK_MS, usual * 2 ** lateTries)
 }
 
-/** Returns how many milliseconds after the place becomes free the handler may begin. */
+/** Returns the latest time at which the handler may begin, in milliseconds after its place becomes free. */
 export function validMs(slack: number): number {
   return slack * VALID_SHARE
 }
 
 /**
- * Returns how many milliseconds after the place becomes free the first synchronous part of the handler may end. The call that the rate
- * limits may be at the end of that part.
+ * Returns the latest time at which the first synchronous part of the handler may end, in milliseconds after its place becomes free. The
+ * call that the rate limits may be at the end of that part.
  */
 export function seenMs(slack: number): number {
   return slack * SEEN_SHARE

@@ -25,7 +25,7 @@ export type PlaceRequest = PlaceExchange | PlaceDelay
 
 export type PlaceAnswer = { readonly place: RatePlace } | { readonly retryInMs: number }
 
-/** Gives claimed runs their places in rates. */
+/** Gives claimed runs their places in rates, and callers their places in limits that all nodes share. */
 export class RateStore {
   readonly #database: Database
 
@@ -34,11 +34,11 @@ export class RateStore {
   }
 
   /**
-   * Exchanges places in one transaction: returns the unused ones first, then postpones the late ones.
+   * Exchanges places in one transaction: first gives back the unused ones and postpones the late ones, then takes new ones.
    *
    * @param monotonic the node's clock
    * @returns the answers in order
-   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may already be returned; do not send it again
+   * @throws PikoError `COMMIT_UNKNOWN`: an unused place may already be given back; do not send it again
    */
   async exchange(requests: readonly PlaceRequest[], monotonic: () => number): Promise<PlaceAnswer[]> {
     const { dialect } = this.#database
@@ -77,7 +77,7 @@ export class RateStore {
     return reservePlaces(this.#database, request, monotonic)
   }
 
-  /** Lists the rate limits with counts that all nodes share, by name. */
+  /** Lists the shared rate limits that have counts, by name. */
   async limits(limit: number, after?: string): Promise<LimitStatus[]> {
     const { listLimits } = await import('./limit-rows.ts')
     return listLimits(this.#database, limit, after)

@@ -34,7 +34,7 @@ export interface RefusedRate extends RateName {
   readonly refusal: unknown
 }
 
-/** How long runs of a refused rate wait, because a person must correct the row, a trigger or the key. */
+/** How long runs of a refused rate wait. The time is long, because a person must correct the row, a trigger or the key. */
 export const REFUSED_RATE_MS = 10_000
 
 const MAX_ROWS = 1_000

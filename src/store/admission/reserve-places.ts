@@ -17,7 +17,7 @@ export interface LimitRequest {
   readonly holdMs: number
   /** How often a caller has missed its place; see `slackMs`. */
   readonly lateTries: number
-  /** Whether a place may be taken before it is free, by `aheadMs`. */
+  /** Whether a place may be taken up to `aheadMs` before it is free. */
   readonly isAhead: boolean
   readonly unused: readonly LimitPlace[]
   /** Used places whose callers were interrupted. */

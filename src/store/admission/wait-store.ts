@@ -6,7 +6,7 @@ import type { Tables } from '../tables.ts'
 import { startsSince, storedStarts } from './rate-starts.ts'
 import { RateWindows } from './rate-windows.ts'
 
-/** A limit for runs at the same time, and the runs that use it. */
+/** A limit for concurrent runs, and the runs that use it. */
 export interface UsedLimit {
   readonly limit: number
   readonly running: number
@@ -31,7 +31,7 @@ const NAMED = 5
 /** The maximum number of keys of a rate that are read to find the one with the most attempts. */
 const MAX_KEYS = 1_000
 
-/** What a due run waits for. Reads only, and locks nothing. */
+/** Finds out what a due run waits for. Only reads, and locks no rows. */
 export class WaitStore {
   readonly #database: Database
 
@@ -66,7 +66,7 @@ export class WaitStore {
     }
   }
 
-  /** Returns how many attempts currently count for a job's rate. With a key: those of the key with the most attempts. */
+  /** Returns how many attempts currently count for a job's rate. If the rate has a key: those of the key with the most attempts. */
   async rateUse(
     jobId: string,
     limit: NonNullable<AdmissionLimits['rate']>,

@@ -47,7 +47,7 @@ async function countsByState(database: Database, id: number): Promise<Record<Win
   for (const { state, count } of rows) if (state in counts) counts[state] = Number(count)
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0)
   if (total <= PART) return counts
-  // Running windows are counted last, so that a window that ends during the count is not counted twice.
+  // Ended windows are counted first, so that a window that ends during the count is not counted twice.
   for (const state of Object.keys(counts) as WindowState[]) {
     counts[state] = 0
     for await (const { count } of partsOf(database, id, state)) counts[state] += count

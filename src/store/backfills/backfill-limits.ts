@@ -15,7 +15,7 @@ const STOPPED: ReadonlySet<BackfillState> = new Set(['paused', 'cancelling'])
 
 /** How many runs of each backfill may still start. */
 export class BackfillLimits {
-  /** How many runs of each backfill may still start; undefined if another transaction has locked its row. */
+  /** How many runs of each backfill may still start; no entry if another transaction has locked its row. */
   readonly #free = new Map<number, number>()
 
   /**

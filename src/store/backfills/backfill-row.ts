@@ -30,7 +30,7 @@ export interface BackfillRow extends NewBackfill {
   readonly state: BackfillState
   /** The instant up to which windows are planned; undefined if all are planned. */
   readonly cursor: Date | undefined
-  /** The number of windows that got a run. */
+  /** How many of the windows planned so far need a run. */
   readonly planned: number
   /** How many windows needed no run. */
   readonly passed: number

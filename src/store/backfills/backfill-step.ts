@@ -119,7 +119,7 @@ async function stepIn(
 /** If a window in one of these states runs again, the windows that depend on it are marked. */
 const HAS_RUN: ReadonlySet<WindowState | undefined> = new Set(['succeeded', 'stale'])
 
-/** Creates runs for the windows that need one, and returns how many. */
+/** Stores the windows that need a run, and returns how many. Creates their runs, unless the windows wait for other windows. */
 async function writeWindows(
   trx: Transaction<Tables>,
   { dialect, broken }: Database,
@@ -160,7 +160,7 @@ async function writeWindows(
   return wanted.length
 }
 
-/** Assigns windows that have ended to their new runs. */
+/** Moves windows that have ended to this backfill, with the new state and their new runs, if any. */
 async function takeOver(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -2,7 +2,7 @@ import type { Timeline, Window } from '../../time/window.ts'
 import type { BackfillOnly, BackfillOrder } from '../../ledger/backfill.ts'
 import type { WindowState } from '../tables.ts'
 
-/** The next windows of a range, and where to continue after them. Undefined if there are none. */
+/** The next windows of a range. `cursor` is where to continue after them; undefined at the end of the range. */
 export interface Planned {
   readonly windows: readonly Window[]
   readonly cursor: Date | undefined

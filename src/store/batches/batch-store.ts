@@ -38,7 +38,7 @@ const PAGE = 200
 const DELETED = 50
 
 /**
- * Stores batches: many runs of one job as one object. A batch stores ranges of the ids of its runs, so other runs cost nothing.
+ * Stores batches: many runs of one job as one object. A batch stores the id ranges of its runs, so runs without a batch cost nothing.
  *
  * Locks are taken in this order: runs, then batches by id, then slices.
  */

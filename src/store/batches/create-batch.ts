@@ -18,7 +18,7 @@ export interface NewBatch {
   readonly onDone: string | undefined
 }
 
-/** The maximum number of runs that one transaction stores, because claims skip the rows that the transaction locks. */
+/** The maximum number of runs that one transaction stores. The number is small, because claims skip the rows that the transaction locks. */
 const MAX_SLICE = 1_000
 
 /** Creates the batch. If the job already has one with the same key, returns that one. */

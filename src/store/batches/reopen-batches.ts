@@ -6,7 +6,7 @@ import { lockBatch } from './batch-row.ts'
 import { noteRows } from '../events/notes.ts'
 
 /**
- * Opens the slices of runs that are queued again. If their batches have ended, these continue.
+ * Reopens the slices of runs that are queued again, and the batches of these slices if they have ended.
  *
  * @param runIds runs whose rows the transaction has locked, ascending
  */

@@ -77,7 +77,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
   })
 }
 
-/** Whether the first open slice has a run that has not ended. Reads without a transaction, because usually there is one. */
+/** Whether the first open slice has a run that has not ended. Reads without a transaction, because the answer is usually yes. */
 async function isUnderWay(database: Database, id: number): Promise<boolean> {
   const { db } = database
   const first = await db
@@ -97,7 +97,7 @@ async function isUnderWay(database: Database, id: number): Promise<boolean> {
   return run !== undefined
 }
 
-/** Returns the results of the closed slices. */
+/** Returns the total counts of the closed slices, by state. */
 export async function closedCounts(
   db: Database['db'] | Transaction<Tables>,
   id: number,

@@ -23,8 +23,8 @@ const PAGE = 500
 const READ_PAGE = { mysql: 100, sqlite: 16 } as const
 
 /**
- * The shared level of caches in the database. A write succeeds only if the version has not changed (compare-and-set). Rows are found by
- * primary key.
+ * The cache level in the database, which all nodes share. A write that passes the version it has seen succeeds only if that version is
+ * still current (compare-and-set). Rows are found by primary key.
  */
 export class CacheStore implements CacheLevel {
   readonly #database: Database

@@ -50,7 +50,7 @@ export interface Database {
   readonly recording: Recording
   /** The location of the database for messages, without the password. */
   readonly location: string
-  /** The server's ids of the open connections, in ascending order. Empty on SQLite. */
+  /** The ids that the server gave the open connections, in ascending order. Empty on SQLite. */
   readonly connectionIds: () => readonly number[]
   /** The pool's connections. Undefined on SQLite. */
   readonly poolFigures?: () => PoolFigures | undefined

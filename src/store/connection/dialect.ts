@@ -15,8 +15,8 @@ export interface Dialect {
   readonly name: 'mysql' | 'sqlite'
   readonly sizes: SizeLimits
   /**
-   * Returns an SQL expression for the time on the database's clock, accurate to a millisecond. With a test clock, it is the bound time of
-   * that clock.
+   * Returns an SQL expression for the time on the database's clock, accurate to a millisecond. With a test clock, the expression is that
+   * clock's time as a bound value.
    */
   now(): RawBuilder<Date>
   /** Returns the time on the database's clock as SQL text, with the values to bind. */
@@ -173,10 +173,7 @@ function valid(date: Date): Date {
   throw new UnstorableValue(`an instant to store is ${date.toISOString()}; expected one from the year 1000 to 9999`)
 }
 
-/**
- * The last converted instant and its text. Runs that are stored together often have the same due time, so this text can usually be used
- * again.
- */
+/** The last converted instant and its text. Runs that are stored together often have the same due time, which is then parsed only once. */
 let last: { readonly text: string; readonly ms: number } | undefined
 
 /** Checks a date. With a lax `sql_mode`, a server accepts a date of zeros; the driver returns it as an invalid Date. */

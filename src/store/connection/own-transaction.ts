@@ -13,7 +13,7 @@ export class OwnTransaction {
     this.#hasOneConnection = hasOneConnection
   }
 
-  /** Whether the caller is the function of an open transaction. */
+  /** Whether the caller is inside the function of an open transaction. */
   get isInside(): boolean {
     return this.#inside.getStore()?.isOpen === true
   }

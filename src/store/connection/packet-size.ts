@@ -12,7 +12,7 @@ export interface SizeLimits {
   readonly value: number
 }
 
-/** The sizes for SQLite: its own limit for the text of a statement, and for each value. */
+/** The sizes for SQLite. Its own limit of 1,000,000,000 bytes applies to the text of a statement, and to each value. */
 export const SQLITE_SIZES: SizeLimits = { statement: 1_000_000_000, batch: MAX_BATCH_BYTES, value: MAX_VALUE_BYTES }
 
 const MIN_PACKET_BYTES = 256 * 1_024

@@ -53,7 +53,7 @@ export function transactionRepeated<T>(
   )
 }
 
-/** Whether the commit was never sent. */
+/** Whether the server had already rolled back the transaction, so that no commit was sent. */
 function isRolledBack(error: unknown): boolean {
   return isPikoError(error, 'TRANSACTION_ROLLED_BACK')
 }

@@ -8,7 +8,7 @@ export interface FleetNode {
   readonly host: string
   readonly pid: number
   readonly startedAgoMs: number
-  /** How long ago the node's lease expired. A negative number means how long the lease is still valid. */
+  /** How long ago the node's lease expired. If this is negative, the lease is still valid for that long. */
   readonly expiredAgoMs: number
   /** The version of Piko; undefined if the node does not report it, for example because it is older. */
   readonly version: string | undefined

@@ -21,7 +21,10 @@ interface Watched {
   readonly sqlite: string
 }
 
-/** The statements, in a form that both stores understand. States are literals, because SQLite's indexes have conditions. */
+/**
+ * The statements, in a form that both stores understand. States are literals, because SQLite uses a partial index only if the statement
+ * contains its condition.
+ */
 const WATCHED: readonly Watched[] = [
   {
     purpose: 'claims of due runs',

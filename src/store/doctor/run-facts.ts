@@ -15,7 +15,7 @@ export interface StuckRun {
 }
 
 export interface RunFacts {
-  /** Running runs of nodes that no longer exist. */
+  /** Running runs whose node has no valid lease. */
   readonly orphans: readonly StuckRun[]
   /** Running runs whose cancel was requested. */
   readonly cancelled: readonly StuckRun[]
@@ -86,7 +86,7 @@ function columnsOf({ db }: Database) {
     .select(['id', 'job_id', 'node_id', 'run_at', 'started_at', 'cancel_requested_at', 'priority'])
 }
 
-/** Counts the first runs in the queue by job. */
+/** Counts the queued runs by job, at most 10,000 runs in total. */
 export async function queuedByJob({ db }: Database): Promise<ReadonlyMap<string, number>> {
   const queued = db.selectFrom('piko_run').select('job_id').where('state', '=', QUEUED).limit(10_000).as('queued')
   const rows = await db

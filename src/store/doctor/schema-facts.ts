@@ -21,7 +21,7 @@ export interface SchemaFacts {
   readonly engines: readonly { readonly table: string; readonly engine: string }[]
   /** Indexes that a person has hidden from the optimizer. */
   readonly hidden: readonly { readonly table: string; readonly index: string }[]
-  /** Whether the server is MariaDB. Its statement for a hidden index is different. */
+  /** Whether the server is MariaDB. Its statement that makes a hidden index visible again is different. */
   readonly isMariadb: boolean
 }
 

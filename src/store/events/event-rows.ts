@@ -8,7 +8,7 @@ export interface EventTable {
   id: Generated<number>
   /** The number of the row's first event, from 1 and without gaps. Null until a reader numbers the row. */
   seq: Generated<number | null>
-  /** The number of the row's events. */
+  /** How many events the row contains. */
   size: number
   /** The changes, as JSON of `Packed[]`. */
   body: string
@@ -21,7 +21,7 @@ export interface EventHeadTable {
   seq: Generated<number>
   /** The number after which events were recorded without gaps. */
   start_seq: Generated<number>
-  /** The instant from which on every process records events. */
+  /** From this instant on, every process records events. */
   complete_at: NullableInstant
   /** The instant until which processes record events. A reader moves this instant forward. */
   listened_until: NullableInstant

@@ -9,7 +9,7 @@ import type { Recording } from './recording.ts'
 
 /** The maximum number of events that a row has. Readers rely on this; see `EventStore.after`. */
 export const MAX_ROW_EVENTS = 2_000
-/** A row ends after this many characters. */
+/** The maximum number of characters in a row, unless a single group of changes is longer. */
 const MAX_ROW_CHARS = 262_144
 /** The maximum number of ids in one statement. */
 const CHUNK = 1_000
@@ -212,7 +212,7 @@ async function windowsNow(
   return [...byJob].map(([jobId, some]) => ({ jobId, windows: some.map(({ window }) => window) }))
 }
 
-/** Returns groups of claims that have the same new state. */
+/** Groups claims with the same new state by job. */
 export function runGroups(
   claims: readonly { readonly jobId: string; readonly runId: number; readonly attempt: number }[],
   state: RunGroup['state'],

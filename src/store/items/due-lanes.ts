@@ -6,7 +6,7 @@ import { LANE_COLUMNS, type LaneState, readableLane } from './lane-rows.ts'
 
 /** The maximum number of lanes that one claim reads. */
 const MAX_CLAIMED_LANES = 32
-/** When to try a lane again that another node has locked. */
+/** How long to wait before trying a lane again that another node has locked. */
 const LOCKED_MS = 20
 
 /** Which lanes a claim reads. */

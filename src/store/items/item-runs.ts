@@ -32,7 +32,7 @@ export interface ItemRunInfo {
 }
 
 /**
- * Returns the open generation of a run; undefined if its handler has added nothing yet. `'ending'`: a replay has replaced the generation,
+ * Returns the open generation of a run; undefined if its handler has added nothing yet. `'ending'`: a replay has given up the generation,
  * but some of its items are still queued or running. Items that the handler adds now may be duplicates of them.
  */
 export async function openItemsOf({ db, dialect }: Database, runId: number): Promise<OpenItems | 'ending' | undefined> {
@@ -48,7 +48,7 @@ export async function openItemsOf({ db, dialect }: Database, runId: number): Pro
   return row && { fence: row.fence, isSeeded: row.seeded_at !== null, output: row.output }
 }
 
-/** A time that no sweep reaches; see {@link giveUpItems}. */
+/** How far in the future `ended_at` is set, so that no sweep ever reaches that time; see {@link giveUpItems}. */
 const FAR_MS = 100 * 365 * 86_400_000
 
 /**

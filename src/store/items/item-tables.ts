@@ -4,9 +4,12 @@ import type { ItemState } from '../../item/item.ts'
 type Instant = ColumnType<Date | string, Date | string, Date | string>
 type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
 
-/** The items of one run that were added by one generation of its handler. */
+/** The items that the handler of one run has added, as one generation. After a replay, the handler adds its items to a new generation. */
 export interface ItemRunTable {
-  /** The generation: the fence of the claim that began to add items. `scope` of its items is the same number. */
+  /**
+   * The generation: the fence of the claim that began to add items. `scope` is the same number, unless the items are unique within their
+   * job or a period.
+   */
   fence: number
   run_id: number
   job_id: string
@@ -17,7 +20,7 @@ export interface ItemRunTable {
   /** When the handler finished adding items. After that, it is not called again. */
   seeded_at: NullableInstant
   /**
-   * When the generation was closed: the run had ended, and no item was queued or running. If this is in the future, a replay has replaced
+   * When the generation was closed: the run had ended, and no item was queued or running. If this is in the future, a replay has given up
    * the generation; see `giveUpItems`.
    */
   ended_at: NullableInstant

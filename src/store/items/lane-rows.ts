@@ -181,7 +181,7 @@ function readLanes(db: Kysely<Tables>, dialect: Dialect, lanes: readonly LaneRef
     .execute()
 }
 
-/** Returns from when on a claim may take items of a lane: now, or after its wait or the pause by its breaker. */
+/** Returns the time from which a claim may take items of a lane: now, or the end of the lane's wait or of its breaker's pause. */
 export function openAt(dialect: Dialect): RawBuilder<Date> {
   const now = dialect.now()
   return dialect.later(dialect.later(sql`COALESCE(free_at, ${now})`, sql`COALESCE(open_until, ${now})`), now)
@@ -189,7 +189,7 @@ export function openAt(dialect: Dialect): RawBuilder<Date> {
 
 /**
  * Wakes lanes that have new items or can begin more, so that claims read them. Called after the transaction that made the items visible:
- * just before, a claim that did not see them may have stored that the lane need not be read.
+ * just before its commit, a claim that did not see the items may have stored that the lane need not be read.
  */
 export async function wakeLanes(db: Kysely<Tables>, dialect: Dialect, ids: readonly number[]): Promise<void> {
   const at = openAt(dialect)

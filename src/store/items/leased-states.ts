@@ -17,7 +17,7 @@ export interface StateEnd {
   readonly isRetired: boolean
 }
 
-/** Frees the states of items that end. If another item already holds a state, it is not changed. */
+/** Frees the states of items that end. A state that another item already holds is not changed. */
 export async function endStates(trx: Transaction<Tables>, dialect: Dialect, ends: readonly StateEnd[]): Promise<void> {
   const ordered = ends.toSorted((one, other) => (textOf(one) < textOf(other) ? -1 : 1))
   for (const { jobId, pool, name, itemId, claims, value, errors, isRetired } of ordered) {
@@ -172,7 +172,7 @@ async function lockPool(trx: Transaction<Tables>, dialect: Dialect, jobId: strin
   await find()
 }
 
-/** Stores the value of a new state. If creating the value failed, it is undefined, and the state is deleted. */
+/** Stores the value of a new state. If creating the value failed, `value` is undefined and the state is deleted. */
 export async function createdState(
   { db }: Database,
   { jobId, pool, itemId, claims }: StateRequest,

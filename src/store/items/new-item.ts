@@ -39,7 +39,7 @@ export async function forgetPrints(db: Kysely<Tables>, dialect: Dialect, ids: re
   await sql`UPDATE ${ignoring} piko_item SET scope = fence WHERE ${dialect.isAmong(ids)} AND scope <> fence`.execute(db)
 }
 
-/** How many items of one run and kind were new. */
+/** How many items of one generation and kind were new, and how many were duplicates. */
 export interface Inserted {
   readonly fence: number
   readonly kind: string
@@ -70,8 +70,8 @@ const MAX_ROWS = 500
 const ROW_BYTES = 300
 
 /**
- * Stores items, except those whose print already exists in their scope. All transactions insert in the order of the unique key, so that two
- * of them can't deadlock.
+ * Stores items, except those whose print already exists in their scope. All transactions insert in the same order, so that two of them
+ * can't deadlock.
  */
 export async function insertItems(
   trx: Kysely<Tables>,
@@ -137,7 +137,7 @@ function compare(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0
 }
 
-/** Splits ordered items by run and kind. */
+/** Splits ordered items by generation, kind and scope. */
 function groupsOf(items: readonly NewItem[]): [NewItem, ...NewItem[]][] {
   const groups: [NewItem, ...NewItem[]][] = []
   for (const item of items) {

@@ -28,14 +28,14 @@ const HOLD_MS = 60_000
 
 /**
  * Queues ended items of a run again, with their kept bytes and with all tries unused. A run that has failed or was cancelled is queued
- * again too, in the transaction of the first items. The run then only waits for its items. Its handler is called only if it had not added
- * all items.
+ * again too, in the same transaction. The run then only waits for its items. Its handler is called only if it had not added all items.
  *
  * Replays only items of the newest generation, because the handler has added the items of older generations again.
  *
  * @param nodeId the node under which the counts are stored
  * @returns the number of items
- * @throws PikoError `USAGE` if the run has succeeded, or was replayed and adds its items again
+ * @throws PikoError `USAGE` if the run has succeeded, if a later run has executed its window, or if the run was replayed and adds its items
+ * again
  */
 export async function replayItems(database: Database, nodeId: string, filter: ItemReplayFilter): Promise<number> {
   const { db, dialect } = database

@@ -4,7 +4,7 @@ import type { Tables } from '../tables.ts'
 /**
  * Counts the running items of each lane.
  *
- * @param only leaves out items that are over and items of the node `except`, and counts only items that began after `since`
+ * @param only leaves out the items in `over` and the items of the node `except`, and counts only items that began after `since`
  */
 export async function runningOf(
   trx: Transaction<Tables>,

@@ -9,7 +9,7 @@ import { instantOrNull, type LaneState, readableLane } from './lane-rows.ts'
 /** How an item's end affects its lane. */
 export interface LaneOutcome {
   readonly laneId: number
-  /** `failure`: the circuit breaker counts the end. `neutral`: only `waitMs` has an effect. */
+  /** `failure`: the circuit breaker counts a failure. `neutral`: only `waitMs` has an effect. */
   readonly outcome: 'success' | 'failure' | 'neutral'
   /** How long the lane must wait; afterwards, its rate is halved. Undefined: not at all. */
   readonly waitMs: number | undefined

@@ -44,7 +44,7 @@ export function settingsOf(hostOrNode: string): string | undefined {
   return subject.length <= MAX_SUBJECT ? subject : undefined
 }
 
-/** Whether a config contains settings of nodes, and not a job's config. */
+/** Whether this is a subject of settings for nodes, and not the id of a job. */
 export function isSettings(jobId: string): boolean {
   return jobId === NODE_SETTINGS || jobId.startsWith(ONE_NODE)
 }
@@ -57,7 +57,7 @@ export interface ConfigState {
   readonly mark: string
 }
 
-/** Stores the configs of jobs that are set at run time. */
+/** Stores the configs that are set for jobs at run time. */
 export class ConfigStore {
   readonly #database: Database
 

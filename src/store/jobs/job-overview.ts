@@ -35,7 +35,7 @@ export interface JobActivity {
 export interface LedgerActivity {
   /** The instant up to which all planned windows have succeeded or were skipped. Undefined: none is planned yet. */
   readonly watermark: Date | undefined
-  /** Milliseconds since the start of the oldest window that has not succeeded; 0 if all have. */
+  /** Milliseconds since the start of the oldest window that has not succeeded and was not skipped; 0 if there is none. */
   readonly lagMs: number
   /** The windows that have not succeeded and were not skipped. */
   readonly open: CappedCount

@@ -40,8 +40,8 @@ const USES_PER_COST = 20
 const MAX_USE_MS = 10_000
 
 /**
- * Returns the condition that a job's schedule equals the one in code. Compares bytes, because MySQL's columns ignore case. A comparison
- * with null alone would be neither true nor false.
+ * Returns the condition that a job's schedule equals the one in code. Compares bytes, because MySQL's columns ignore case. Replaces null,
+ * because a comparison with null would be neither true nor false.
  */
 export function sameSchedule({ name }: Dialect): RawBuilder<boolean> {
   const [own, code] = [sql`coalesce(schedule, '')`, sql`coalesce(code_schedule, '')`]

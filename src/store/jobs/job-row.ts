@@ -34,7 +34,7 @@ export interface JobRow {
   readonly id: string
   readonly description: string | undefined
   readonly schedule: string | null
-  /** The last schedule from code; `schedule` differs from it if it was overridden. */
+  /** The last schedule from code. If the schedule was overridden, `schedule` is a different one. */
   readonly codeSchedule: string | null
   /** The schedule that the planner uses. It differs from `schedule` until the planner has applied an edit, or if the edit can't be read. */
   readonly plannedSchedule: string | null

@@ -37,7 +37,7 @@ export async function lastDay(database: Database): Promise<LastDay> {
   return { now: at, since, end }
 }
 
-/** Returns the first id, searched for from the previous answer on; undefined if that answer can't be used. */
+/** Searches for the first id, beginning at the previous answer. Undefined if that answer can't be used. */
 async function sinceBefore(
   database: Database,
   { first, end }: { readonly first: number; readonly end: number },
@@ -61,7 +61,10 @@ async function sinceBefore(
   return firstIdSince(database, { first: low, end }, at)
 }
 
-/** Whether the run with this id, or the next one that exists, was stored at an instant or later. False if there is none. */
+/**
+ * Whether the run with this id was stored at an instant or later. If there is no such run, the next one decides, or the previous one for
+ * the side `before`. False if there is none either.
+ */
 async function isStoredSince(
   { db, dialect }: Database,
   id: number,

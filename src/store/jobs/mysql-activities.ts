@@ -84,7 +84,7 @@ export async function newestOnMysql(
   runs: number,
 ): Promise<RawBuilder<unknown> | undefined> {
   if (runs === 0) return undefined
-  // If one state has at least `runs` runs, no run before the last of these can be shown.
+  // If a state has at least `runs` runs, its `runs`-th newest run is a bound: no older run of any state can be shown.
   const bounds = BEGUN.map((state) => sql`coalesce(${nthNewest(state, runs - 1)}, 0)`)
   const { rows } = await sql<{ id: string; bound: number }>`
     SELECT j.id, GREATEST(${sql.join(bounds)}) AS bound FROM piko_job j WHERE j.id IN ${among(jobIds)}

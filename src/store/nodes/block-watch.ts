@@ -53,7 +53,7 @@ export class BlockWatch {
     return this.#given.signal
   }
 
-  /** Stops watching as soon as the event loop has run again. */
+  /** Makes the watch end as soon as the event loop runs again. */
   leave(): void {
     this.#isLeft = true
   }

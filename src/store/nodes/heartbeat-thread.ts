@@ -1,4 +1,5 @@
-// Runs in the guard thread, started by heartbeats.ts. Node strips the types, so this file may import only modules that allow this.
+// Runs in the guard thread, started by heartbeats.ts. Node strips the types, so this file may import only modules whose types can be
+// stripped.
 import type { MessagePort } from 'node:worker_threads'
 import type { Connection, ConnectionOptions } from 'mysql2/promise'
 import { databaseFault, type DatabaseFault } from '../../sql/database-faults.ts'

@@ -12,7 +12,7 @@ import type { OpenedFile } from '../connection/sqlite/sqlite-files.ts'
 export interface HeartbeatListener {
   onRenewed(): void
   onFailed(error: Error, retryInMs: number, fault: DatabaseFault | undefined): void
-  /** Called when the lease is lost. After that it is no longer renewed. */
+  /** Called when the lease is lost. After that, the lease is no longer renewed. */
   onLost(why: string): void
   /** Called when the database file is no longer at its path. After that the lease is no longer renewed. */
   onGone(error: PikoError): void

@@ -27,7 +27,7 @@ export interface NewNode extends NodeRow {
   /** The facts that the node reports about itself. */
   readonly facts?: NodeFacts
   readonly digests?: JobDigests
-  /** The secret of the node's link. Undefined: it uses the secret of the settings, like all nodes. */
+  /** The secret of the node's link. Undefined: the secret from the settings, which all nodes share. */
   readonly linkKey?: string | undefined
 }
 

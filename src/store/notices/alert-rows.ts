@@ -35,7 +35,9 @@ export async function writeAlert(trx: Kysely<Tables>, dialect: Dialect, alert: A
   await trx.updateTable('piko_alert').set(values).where('job_id', '=', jobId).where('kind', '=', problem).execute()
 }
 
-/** Returns the span of an alert: its window or its late tick. A late tick is stored as a window without length, which no window has. */
+/**
+ * Returns the span of an alert: its window or its late tick. A late tick is stored as a window of length 0. No real window has this length.
+ */
 function spanOf(row: Selectable<AlertTable>, dialect: Dialect): Pick<Alert, 'window' | 'tick'> {
   const window = windowOf(row, dialect)
   const isTick = row.kind === 'late' && window?.start.getTime() === window?.end.getTime()

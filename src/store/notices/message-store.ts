@@ -12,7 +12,7 @@ import { soundRows } from '../values/broken-row.ts'
 import { insertedId } from '../statements/inserted-id.ts'
 import type { MessageState, MessageTable } from './notice-tables.ts'
 
-/** A message that is waiting for its channel, or that its channel has accepted. */
+/** A message to a channel: waiting for delivery, delivered, or given up. */
 export interface StoredMessage {
   readonly id: number
   readonly channel: string
@@ -33,7 +33,7 @@ export interface DueMessage extends StoredMessage {
   readonly dueForMs: number
 }
 
-/** The messages of one kind to one channel. */
+/** A channel, and a kind of notice that is sent to it. */
 export type Destination = Pick<StoredMessage, 'channel' | 'kind'>
 
 export interface DueMessages {
@@ -167,7 +167,7 @@ export class MessageStore {
     await retry(() => db.updateTable('piko_message').set(changes).where('id', '=', id).execute())
   }
 
-  /** Stores that a delivery failed. @param retryInMs when it is tried again; undefined: never */
+  /** Stores that a delivery failed. @param retryInMs the delay before the next try; undefined: there is none */
   async failed(id: number, error: string, retryInMs: number | undefined): Promise<void> {
     const { db, dialect, retry } = this.#database
     const changes = {

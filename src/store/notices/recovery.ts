@@ -7,8 +7,8 @@ import type { Kysely } from 'kysely'
 const LOOKED = 1_000
 
 /**
- * Whether a job has recovered. A job with windows has recovered when each failed window has run again, or was cancelled or skipped. A job
- * without windows has recovered when the failed run was replayed and succeeded, or when a later run succeeded.
+ * Whether a job has recovered. A job with windows has recovered when each failed window has run again successfully, or was cancelled or
+ * skipped. A job without windows has recovered when the failed run was replayed and succeeded, or when a later run succeeded.
  */
 export async function hasRecovered({ db, dialect }: Database, { jobId, runId, window }: Alert): Promise<boolean> {
   if (window) {

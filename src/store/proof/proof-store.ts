@@ -107,9 +107,9 @@ export class ProofStore {
   }
 
   /**
-   * Lists the windows whose rows do not match their runs. There are two cases. A succeeded window has no claim that ended it, or its bounds
-   * differ from those of its run. Or a window did not succeed although its run did. If the run was deleted because of its age, the window
-   * counts as matching.
+   * Lists the windows whose rows do not match their runs. There are three cases. A succeeded window was not ended by the last claim of its
+   * run, or its run did not succeed. A window did not succeed although its run did. Or a window has another job or other bounds than its
+   * run. If the run was deleted because of its age, the window counts as matching.
    */
   async suspects(jobId: string, { from, to }: TimeRange, limit: number): Promise<SuspectWindow[]> {
     const { db, dialect } = this.#database
@@ -250,7 +250,8 @@ export class ProofStore {
   }
 
   /**
-   * Finds duplicates among the rows of a window and fence: values of these columns that several rows have. `n` is the number of these rows.
+   * Finds duplicates among the rows of a window and fence: values of these columns that several rows have. The column `piko_n` contains the
+   * number of these rows.
    */
   async repeated(
     table: FencedTable,

@@ -26,7 +26,10 @@ export interface CancelResult {
   readonly requested: number
 }
 
-/** The maximum number of runs that one transaction cancels. Claims skip the runs that the transaction locks, so it must be short. */
+/**
+ * The maximum number of runs that one transaction cancels. Claims skip the runs that the transaction locks, so the transaction must be
+ * short.
+ */
 const BATCH = 500
 
 /** The maximum number of runs that a node checks in one query. */
@@ -196,8 +199,8 @@ export class CancelStore {
   }
 
   /**
-   * Notifies nodes of the cancel requests. This happens outside the transaction: if it hung inside, it would block the heartbeats of these
-   * nodes. A node that is not notified finds the requests when it checks by itself.
+   * Notifies nodes of the cancel requests. This happens outside the transaction: inside it, a hanging transaction would block the
+   * heartbeats of these nodes. A node that is not notified finds the requests when it checks by itself.
    */
   async #tell(nodeIds: readonly string[]): Promise<void> {
     const { db } = this.#database

@@ -17,5 +17,8 @@ export function claimsIn({ runId, fence }: { readonly runId: number; readonly fe
   return fence - runId * FENCE_FACTOR
 }
 
-/** How many claims the calls to `ctx.until` may use: one for each call. The remaining ones are for retries, replays and lost nodes. */
+/**
+ * If a run has been claimed more often than this, `ctx.until` fails instead of waiting again. The remaining claims are for retries, replays
+ * and lost nodes.
+ */
 export const MAX_CLAIMS_OF_WAITS = 65_000

@@ -200,7 +200,7 @@ function versionOf({ configVersion }: Finish): { config_version?: number } {
   return configVersion === undefined ? {} : { config_version: configVersion }
 }
 
-/** Queues runs again and returns their number. Leaves out runs with a cancel request, which `lostOf` finds together with the lost ones. */
+/** Queues runs again and returns their number. Runs with a cancel request are cancelled instead and not counted; `lostOf` finds them. */
 async function putBack(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -228,7 +228,7 @@ async function putBack(
   return Number(numUpdatedRows)
 }
 
-/** Cancels runs that were not queued again, unless their claims are no longer valid. */
+/** Cancels a run that was not queued again because of a cancel request. Returns false if its claim is no longer valid. */
 async function cancelInstead(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -332,7 +332,7 @@ function delayOf({ transition }: Finish): number {
   return transition.to === 'queued' ? transition.delayMs : 0
 }
 
-/** Whether the run succeeds without an output and has no window. */
+/** Whether the run succeeds without an output, and has neither a window nor items. */
 function isAlone(finish: Finish): boolean {
   return finish.claim.window === undefined && finish.idleItems === undefined && isPlain(finish)
 }

@@ -71,7 +71,7 @@ export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): Compi
  * Inserts runs, in as few statements as possible, and returns their ids in the order of the rows.
  *
  * MySQL, unlike MariaDB, has no RETURNING: it reports the first id of the statement. InnoDB reserves the ids of a simple multi-row INSERT
- * together, in every `innodb_autoinc_lock_mode`. So the others follow in steps of `@@auto_increment_increment`.
+ * together, in every `innodb_autoinc_lock_mode`. So the other ids follow in steps of `@@auto_increment_increment`.
  */
 export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: readonly NewRow[]): Promise<number[]> {
   const ids: number[] = new Array<number>(rows.length)

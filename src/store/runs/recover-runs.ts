@@ -25,7 +25,7 @@ export async function recoverRuns(
   after: number,
 ): Promise<Recovered> {
   const { db, dialect } = database
-  // Forces the index of the queue. Otherwise both databases would read all stored runs to get them in the order of their ids.
+  // Forces the index of the queue. Otherwise, both databases would walk through all stored runs in the order of their ids.
   const running = sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${dialect.forceIndex('run_queue')}`)
   const unindexedId = dialect.name === 'sqlite' ? sql<number>`+piko_run.id` : sql<number>`piko_run.id`
   const orphans = await db

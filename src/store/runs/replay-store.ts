@@ -201,7 +201,7 @@ export class ReplayStore {
     return { count: replayed.length, superseded: rows.length - replayed.length, forgotten }
   }
 
-  /** Returns, for each run, the windows that it still owns. */
+  /** Returns, by run, the window that each run still owns. */
   async #ownedWindows(
     trx: Transaction<Tables>,
     runIds: readonly number[],

@@ -26,9 +26,9 @@ export interface RunSummary {
 
 export interface WindowLag {
   readonly jobId: string
-  /** The start of the oldest window that has not succeeded. Undefined if all have succeeded. */
+  /** The start of the oldest window that has not succeeded and was not skipped. Undefined if there is none. */
   readonly oldestOpen: Date | undefined
-  /** The time from `oldestOpen` until now, in milliseconds; 0 if all windows have succeeded. */
+  /** The time from `oldestOpen` until now, in milliseconds; 0 if there is no such window. */
   readonly lagMs: number
 }
 

@@ -129,7 +129,7 @@ async function sampled(database: Database, range: Window, ids: Ids, limit: numbe
   return { rows, isWhole: false }
 }
 
-/** Adds running runs that may have begun long before the range. They are found by an index. */
+/** Returns running runs, which may have begun long before the range. They are found by an index. */
 function stillRunning(database: Database, range: Window, jobId: string | undefined, limit: number): Promise<Row[]> {
   return activeIn(database, range)
     .where('state', '=', sql.lit('running'))

@@ -77,7 +77,7 @@ function newHolder(place: number, { config, input }: NewRow): Holder {
 interface KeyRow {
   readonly idempotency_key: string
   readonly run_id: number | null
-  /** Columns such as `within_0`: whether the run was created within the period of that number. */
+  /** Columns such as `within_0`: whether the run was stored within the period with this index. */
   readonly [within: string]: unknown
 }
 

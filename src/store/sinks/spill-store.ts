@@ -5,7 +5,7 @@ import type { SpillTable } from '../tables.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
 import { mapSound } from '../values/map-sound.ts'
 
-/** Rows of a run that a host stored on its disk while their target was down. */
+/** How many rows of a run a host stored on its disk while their target was down. */
 export interface SpilledRows {
   readonly runId: number
   readonly jobId: string

@@ -8,8 +8,9 @@ interface Insert {
 }
 
 /**
- * Inserts a row and returns its id. MySQL has no RETURNING, so there the id comes from the answer to the INSERT. @returns the id that the
- * database gave to the row
+ * Inserts a row. MySQL has no RETURNING, so there the id comes from the answer to the INSERT.
+ *
+ * @returns the id that the database gave to the row
  */
 export async function insertedId({ name }: Dialect, insert: Insert): Promise<number> {
   if (name === 'sqlite') return (await insert.executeTakeFirstOrThrow()).id

@@ -4,8 +4,8 @@ const PAGE = 1_000
 /**
  * Reads rows page by page.
  *
- * @param read returns the next `limit` rows after the given row, in order; for undefined, the first rows. Fewer rows than `limit` are the
- *   last ones
+ * @param read returns the next `limit` rows after the given row, in order; for undefined, the first rows. If it returns fewer rows than
+ * `limit`, no more rows follow
  * @param most the maximum number of rows of one read
  */
 export function inPages<Row>(

@@ -23,7 +23,7 @@ const MYSQL = `SELECT ${AS_ID}, SHA2(CONCAT(${NAME}, DATE_FORMAT((${FIRST_MIGRAT
 const MYSQL_NAME = `SELECT ${AS_ID}, SHA2(${NAME}, 256), ${CURRENT}`
 
 /**
- * The query is built with Kysely, so that the driver recognizes it as a read. A read does not wait for its turn to write. The other
+ * The query is built with Kysely, so that the driver recognizes it as a read. A read does not wait for the turn to write. The other
  * transaction has that turn, so waiting would never end.
  */
 const sqliteQuestion = ({ db }: Database): CompiledQuery =>
@@ -94,7 +94,7 @@ export function isElsewhere(error: unknown): boolean {
 }
 
 /**
- * Checks a connection completely if `probeOf` failed or did not know the database.
+ * Checks a connection completely if the statement of `probeOf` failed, or if no database was checked before.
  *
  * @throws PikoError `USAGE`
  */
@@ -108,7 +108,12 @@ export async function assertSameServerOnce(
   if (!isKnown || names.size === 0) names.add(await assertSameServer(database, statement))
 }
 
-/** Returns the digest of the name of the connection's current database. */
+/**
+ * Checks that the connection belongs to the app's database and returns numbers unchanged.
+ *
+ * @returns the digest of the name of the connection's current database
+ * @throws PikoError `USAGE`
+ */
 async function assertSameServer(database: Database, statement: Statement): Promise<string> {
   for (const text of [MYSQL, MYSQL_NAME]) {
     const theirs = await answerOf(database, statement, text)

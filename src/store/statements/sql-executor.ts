@@ -71,8 +71,8 @@ export interface ExecutorLimit {
  * Calls `fn` with plain SQL in a transaction, and refuses its statements when `fn` has ended or the limit is reached. After that, the
  * caller can end the transaction even if `fn` never ends.
  *
- * Kysely marks a transaction as ended only when the server has answered. If `fn` sent a statement before that, it would run after the
- * COMMIT or ROLLBACK, outside the transaction.
+ * Kysely marks a transaction as ended only when the server has answered. If `fn` sent a statement before that, the statement would run
+ * after the COMMIT or ROLLBACK, outside the transaction.
  *
  * @throws the error of `fn`, the reason of `giveUp`, or PikoError `TRANSACTION_TIMEOUT`
  */

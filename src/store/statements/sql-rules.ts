@@ -1,7 +1,7 @@
 import type { SqlExecutor } from '../../sql/sql.ts'
 import { SqlScanner } from './sql-scanner.ts'
 
-/** What Piko checks in a user's statement before it sends it. */
+/** What Piko finds out about a user's statement before sending it. */
 export interface InspectedSql {
   /** The statement up to its semicolon. */
   readonly text: string
@@ -82,7 +82,7 @@ const SAVEPOINT_OUTSIDE = 'a savepoint needs a transaction; use app.sql.transact
 const TEMPORARY_OUTSIDE =
   'a temporary table belongs to one connection, and the next statement may use another; create, use and drop it in one app.sql.transaction'
 
-/** Statements whose bodies contain statements. */
+/** The kinds of objects whose CREATE statement may contain other statements. */
 const COMPOUND = new Set(['trigger', 'procedure', 'function', 'event', 'package'])
 
 function isCompound(head: readonly string[]): boolean {

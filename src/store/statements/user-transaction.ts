@@ -111,7 +111,10 @@ function clearly({ run, insert }: UserStatement): UserStatement {
 const MYSQL_READ_ONLY = 1792
 const SQLITE_READ_ONLY = 8
 
-/** Explains an error that shows a wrong `trx`. Returns any other error unchanged, so that the user can handle it. */
+/**
+ * If an error shows that `trx` is unsuitable, returns an error that explains why. Returns any other error unchanged, so that the user can
+ * handle it.
+ */
 function clearError(error: unknown): Error {
   const isReadOnly =
     hasCode(error, 'errno', (errno) => errno === MYSQL_READ_ONLY) ||
@@ -215,7 +218,7 @@ const SERVER_STATUS_AUTOCOMMIT = 2
 /**
  * Checks that a transaction is open. The server shows this in every answer without rows.
  *
- * @returns whether its current database was checked before
+ * @returns false if the probe shows that the connection's current database was not checked before
  */
 async function assertOpen(trx: Mysql2Connection, probe: string): Promise<boolean> {
   let answer: unknown

@@ -39,8 +39,8 @@ export const STEP_COLUMNS = [
 ] as const
 
 /**
- * Returns the run's id while its claim is valid, otherwise NULL. A process that takes the run away waits until this statement or
- * transaction ends.
+ * Builds a query that returns the run's id while its claim is valid, otherwise no row. A process that takes the run away waits until this
+ * statement or transaction ends.
  */
 export function heldRun(dialect: Dialect, { nodeId, claim: { runId, fence } }: StepOwner): RawBuilder<number> {
   return sql<number>`SELECT id FROM piko_run WHERE id = ${sql.lit(runId)} AND claims = ${sql.lit(

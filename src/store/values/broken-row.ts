@@ -92,7 +92,7 @@ export function soundRows<T extends object>(
   })
 }
 
-/** Calls `read` with every readable row, and checks only the columns that it reads. The other rows go to `broken`. */
+/** Calls `read` with each row. If it throws, the row goes to `broken`. So only the columns that `read` uses are checked. */
 export function readEach<T extends object, R>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,
@@ -111,7 +111,7 @@ export function readEach<T extends object, R>(
   return { read: done, broken }
 }
 
-/** Calls `read` with a row. @throws BrokenRow if a row can't be read */
+/** Calls `read` with a row. @throws BrokenRow if the row can't be read */
 export function readOne<T extends object, R>(
   dialect: Pick<Dialect, 'name'>,
   table: TableName,

@@ -24,7 +24,10 @@ export function exactId(jobId: string): string {
   return VISIBLE_ASCII.test(jobId) ? jobId : ''
 }
 
-/** Whether a key is stored unchanged. A lone surrogate is not allowed, because it would become another character. */
+/**
+ * Whether a value is a key that can be stored: a string that is not empty and fits into its column. A lone surrogate is not allowed,
+ * because it would become another character.
+ */
 export function isKey(key: unknown, maxCharacters: number): key is string {
   return typeof key === 'string' && key !== '' && exactKey(key).length <= maxCharacters && key.isWellFormed()
 }

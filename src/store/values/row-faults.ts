@@ -60,7 +60,7 @@ function faultOf(column: string, value: unknown, rule: Rule, { name }: Pick<Dial
     case 'instant':
       return {
         ...{ column, value: shown, expected: 'an instant in UTC from the year 1000 to 9999' },
-        // MySQL does not accept a zone here. SQLite needs one: without it, the text would sort before the rest of its day.
+        // MySQL does not accept a zone here. SQLite compares instants as text, so there the example has the form in which Piko stores them.
         example: name === 'mysql' ? "'2026-01-31 12:00:00.000'" : "'2026-01-31T12:00:00.000Z'",
       }
     case 'word':

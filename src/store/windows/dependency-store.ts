@@ -215,7 +215,9 @@ export class DependencyStore {
     return this.#queue(trx, covered, promotion)
   }
 
-  /** Returns the first instant that one of these jobs does not cover. The window waits for that instant. */
+  /**
+   * Returns the first instant that one of these jobs does not cover. The window waits for that instant. `'unknown'`: a row can't be read.
+   */
   async #holeOf(
     trx: Transaction<Tables>,
     upstreams: readonly string[],

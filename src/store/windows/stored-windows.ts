@@ -10,7 +10,10 @@ import type { Tables } from '../tables.ts'
 export interface StoredWindows {
   /** The windows, oldest first. */
   readonly windows: readonly Window[]
-  /** The instant after which windows are unknown. Undefined: the ledger has no further window. */
+  /**
+   * The instant beyond which windows are unknown: those after it from `windowsFrom`, those before it from `windowsBefore`. Undefined: the
+   * ledger has no further window in this direction.
+   */
   readonly until: Date | undefined
 }
 

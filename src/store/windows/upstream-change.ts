@@ -95,7 +95,7 @@ async function overlapping(
   }
 }
 
-/** Returns the window that contains an instant. Also returns undefined if that window can't be read, so that it is skipped. */
+/** Returns the last window that starts at or before an instant. Undefined if that window can't be read, so that it is skipped. */
 async function lastSound(
   trx: Transaction<Tables>,
   dialect: Dialect,

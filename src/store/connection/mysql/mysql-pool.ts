@@ -116,7 +116,7 @@ export class MysqlPool implements KyselyPool {
     this.#acquire(handOver, FIRST_PAUSE_MS, RECONNECT_MS)
   }
 
-  /** The server's ids of the open connections, in ascending order. */
+  /** The ids that the server gave the open connections, in ascending order. */
   get threadIds(): number[] {
     return [...this.#opened.keys()].map(({ threadId }) => threadId).sort((a, b) => a - b)
   }

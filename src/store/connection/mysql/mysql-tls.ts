@@ -24,7 +24,7 @@ const TLS_MODES = ['DISABLED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY'] as co
 const KNOWN = 'charset, unix_socket, ssl, ssl_ca, ssl_mode, ssl_verify_cert, ssl_verify_identity'
 
 /**
- * Reads the parameters of a DSN. Verifies the certificate and its host name unless a parameter says otherwise.
+ * Reads the parameters of a DSN. With TLS, the certificate and its host name are verified, unless a parameter says otherwise.
  *
  * @param verifyHost the setting `[mysql] ssl_verify_host`; a parameter of the DSN takes precedence
  * @throws PikoError `SETTINGS_INVALID` for a parameter that is unknown or has an invalid value

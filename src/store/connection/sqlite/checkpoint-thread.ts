@@ -1,4 +1,5 @@
-// The entry point of the worker thread that checkpointer.ts starts. Node strips the types, so it imports only modules that allow this.
+// The entry point of the worker thread that checkpointer.ts starts. Node strips the types, so this module imports only modules whose types
+// can be stripped.
 import { workerData } from 'node:worker_threads'
 import { nodeSqlite } from '../../../sql/node-sqlite.ts'
 import { lostFile, type OpenedFile } from './sqlite-files.ts'

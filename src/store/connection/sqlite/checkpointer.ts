@@ -1,5 +1,5 @@
 import { startThread } from '../../../thread-module.ts'
-// `import type` is required. With an inline `type`, the import statement would remain without names, and run the thread's code here.
+// `import type` is required. With an inline `type`, an import statement without names would remain, and would run the thread's code here.
 import type { CheckpointRequest } from './checkpoint-thread.ts'
 import { openedFiles } from './sqlite-files.ts'
 

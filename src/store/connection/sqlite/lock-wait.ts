@@ -10,7 +10,7 @@ const SQLITE_BUSY = 5
  */
 export const BUSY_TIMEOUT_MS = 5
 
-/** How long a statement, or the begin of a transaction, waits for another process's write. */
+/** How long a statement, or the start of a transaction, waits for another process's write. */
 const MAX_LOCKED_MS = 10_000
 const FIRST_PAUSE_MS = 5
 const MAX_PAUSE_MS = 100

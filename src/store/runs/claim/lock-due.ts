@@ -89,7 +89,7 @@ async function lockAmong(
   return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
-/** Returns the instant until which a claim includes due runs. */
+/** Returns the latest time at which the runs of a claim may be due. */
 function until(dialect: Dialect, { early }: Among): RawBuilder<Date> {
   return early ? dialect.nowPlus(early.aheadMs) : dialect.now()
 }
