@@ -23,7 +23,7 @@ export function databaseWarning(settings: Settings): string | undefined {
  * Opens the database that the settings name.
  *
  * @param clock replaces the database's clock in tests
- * @throws PikoError `DATABASE_UNREACHABLE`, `DATABASE_UNSUPPORTED`
+ * @throws PikoError `DATABASE_UNREACHABLE`, `DATABASE_UNSUPPORTED`, `SETTINGS_INVALID`
  */
 export function openSettingsDatabase(settings: Settings, clock?: OpenOptions['clock']): Promise<Database> {
   return openDatabase({ ...databaseOptions(settings), clock })

@@ -186,8 +186,8 @@ export class AuditStore {
 }
 
 /**
- * Shortens a string. If the cut splits a surrogate pair, the remaining half is replaced. Otherwise the database would refuse the text, and
- * with it the change.
+ * Shortens a string. If the cut splits a surrogate pair, the remaining half is replaced. Otherwise, the database would refuse the text, and
+ * the change would fail.
  */
 function cut(text: string, characters: number): string {
   return text.slice(0, characters).toWellFormed()

@@ -28,7 +28,6 @@ export interface BackfillPlan {
   readonly runOf: (window: Window, backfill: BackfillRow) => NewRun
 }
 
-/** The result of a step. */
 export interface BackfillStep {
   /** How many windows this step has read; 0 if enough windows are already queued, or if all are planned. */
   readonly looked: number

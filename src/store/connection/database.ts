@@ -61,8 +61,8 @@ export interface Database {
    * rejects.
    *
    * Runs the whole of `fn` again after a deadlock, a lock timeout, a busy file or a connection that breaks before the commit is sent. So
-   * `fn` must not have effects outside the database. Waits for a random time before each retry. Retries for at least 10 s after contention,
-   * and at most 8 times after a broken connection.
+   * `fn` must not have effects outside the database. Waits for a random time before each retry. Keeps trying for at least 10 s after
+   * contention, but tries at most 8 times in all if the connection breaks.
    *
    * @throws PikoError `COMMIT_UNKNOWN` if the connection broke after the commit was sent
    */
@@ -89,7 +89,7 @@ export const DEFAULT_SQLITE_PATH = '.piko/piko.db'
  * Opens the database and makes one round trip to check that it answers.
  *
  * @throws PikoError `DATABASE_UNREACHABLE` if it does not answer, `DATABASE_UNSUPPORTED` if the server is too old, `SETTINGS_INVALID` if
- * the pool is larger than the server allows
+ * the pool is larger than the server allows or a parameter of the DSN is invalid
  */
 export async function openDatabase(options: OpenOptions): Promise<Database> {
   return options.mysql ? openMysql(options.mysql, options) : openFile(options.sqlitePath, options)

@@ -17,7 +17,7 @@ export interface StuckRun {
 export interface RunFacts {
   /** Running runs whose node has no valid lease. */
   readonly orphans: readonly StuckRun[]
-  /** Running runs whose cancel was requested. */
+  /** Running runs of live nodes, with a cancel request. */
   readonly cancelled: readonly StuckRun[]
   /** Running runs of live nodes, the oldest first. */
   readonly running: readonly StuckRun[]

@@ -69,7 +69,8 @@ export class ConfigStore {
    * Adds a version. Locks the job's row, so that two concurrent saves get different numbers.
    *
    * @param effectiveFrom default: now
-   * @throws PikoError `JOB_UNKNOWN` if no node has registered the job, `USAGE` if JSON can't represent the config
+   * @throws PikoError `JOB_UNKNOWN` if no node has registered the job, `USAGE` if JSON can't represent the config or the JSON is larger
+   * than 60,000 bytes
    */
   async save(jobId: string, config: unknown, effectiveFrom?: Date): Promise<ConfigVersion> {
     const text = toJson(config ?? {}, 'config', MAX_CONFIG_BYTES) ?? '{}'

@@ -5,9 +5,9 @@ import { endOfRuns, firstIdSince } from '../runs/id-ranges.ts'
 export interface LastDay {
   /** The database's time. */
   readonly now: Date
-  /** Approximately the first run that was stored within the last 24 hours; 0 without any run. */
+  /** The id of approximately the first run that was stored within the last 24 hours; 0 if there are no runs. */
   readonly since: number
-  /** The newest run; 0 without any. */
+  /** The id of the newest run; 0 if there are no runs. */
   readonly end: number
 }
 

@@ -99,7 +99,7 @@ export class NodeStore {
   async saveConnections(nodeId: string): Promise<readonly number[]> {
     if (this.#database.dialect.name === 'sqlite') return []
     return this.#database.retry(() =>
-      // The connection that executes the statement must be one of those that it names.
+      // The statement must be executed on one of the connections that it names.
       this.#database.db.connection().execute(async (connection) => {
         const ids = this.#database.connectionIds()
         await connection.updateTable('piko_node').set(connectionColumns(ids)).where('id', '=', nodeId).execute()

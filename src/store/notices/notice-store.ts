@@ -140,7 +140,7 @@ export class NoticeStore {
     return recovered
   }
 
-  /** Returns when a notice of each kind was last sent. */
+  /** Returns when the last message of each kind was stored. Searches only the newest 500 messages. */
   async lastTold(): Promise<LastTold> {
     const { db, dialect } = this.#database
     const rows = await db

@@ -13,7 +13,8 @@ import { type NewRun, newRow } from './new-run.ts'
 /**
  * Stores runs inside a transaction that the caller commits or rolls back. Returns the ids in the order of the runs.
  *
- * @throws PikoError `USAGE` if `trx` is not a transaction, or none is open on it
+ * @throws PikoError `USAGE` if `trx` is not a transaction of the app's database, or none is open on it; `IDEMPOTENCY_CONFLICT` as in
+ * `storeUnique`
  */
 export async function enqueueIn(
   database: Database,

@@ -81,7 +81,7 @@ export class SpillStore {
     return this.#map(await this.#all().where('run_id', '=', runId).execute())
   }
 
-  /** Returns the counts of rows that their targets have not received yet, oldest first. */
+  /** Returns the counts of rows that their targets have not received yet. Counts that have not changed for the longest time come first. */
   async waiting(): Promise<SpilledRows[]> {
     const rows = await this.#all()
       .whereRef('sent_rows', '<', 'spilled_rows')

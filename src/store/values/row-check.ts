@@ -107,8 +107,8 @@ export class RowCheck {
   }
 
   /**
-   * Reads a table in the order of its key. If more rows share the first part of the key than one page holds, the remaining ones are left
-   * out.
+   * Reads a table in the order of its key. If a page ends between rows that share the first part of the key, the remaining rows with this
+   * part are left out.
    */
   #pages(table: TableName, key: 'id' | 'job_id' | 'name', size = PAGE): () => Promise<boolean> {
     let after: unknown
@@ -171,8 +171,8 @@ export class RowCheck {
   }
 
   /**
-   * Checks a page of runs that are not due, to find text that sorts between instants. If many runs have the same instant, only one page of
-   * them is checked.
+   * Checks a page of runs that are not due, to find text that sorts between instants. If a page ends between runs with the same instant,
+   * the remaining runs with this instant are left out.
    */
   async #notDue(): Promise<boolean> {
     const { dialect } = this.#database

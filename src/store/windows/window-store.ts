@@ -257,7 +257,8 @@ export class WindowStore {
   /**
    * Queues a run of one window outside the schedule. The window then belongs to the new run, and stays pending until that run has ended.
    *
-   * @throws PikoError `WINDOW_BUSY` while another run of the window is queued or running
+   * @throws PikoError `WINDOW_BUSY` while another run of the window is queued or running, `WINDOW_UNKNOWN` if the bounds of the job's
+   * windows have changed
    */
   async enqueue(run: NewRun & { readonly window: Window }): Promise<number> {
     const { dialect } = this.#database

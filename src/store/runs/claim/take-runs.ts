@@ -8,8 +8,8 @@ import type { ClaimRequest } from './claim-request.ts'
  * Changes queued runs to running. Returns the ids of those runs that no other node took first.
  *
  * Runs that were read with SKIP LOCKED are already locked. A server without it reads them unlocked, so that claims do not wait for each
- * other; then the first node that writes a row gets the run. A token marks the rows of this claim instead of the node id. No other node
- * ever sees the token, because it is replaced before the commit.
+ * other; then the first node that writes a row gets the run. Instead of the node id, a token first marks the rows of this claim. No other
+ * node ever sees the token, because it is replaced before the commit.
  */
 export async function takeRuns(
   trx: Transaction<Tables>,
