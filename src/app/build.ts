@@ -123,7 +123,8 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   root.observe(serviceEvents(events, parts.isReady))
   root.observe({
     stateChanged: (service, _from, to, reason) => {
-      // The root crashed, so the app refuses requests from now on. `stop()` then returns the result of this stop.
+      // The root has crashed because the database no longer exists. So the app begins to stop, and refuses requests. A later call to
+      // `stop()` returns the result of this stop.
       if (service === root && to === 'crashed' && isPikoError(reason, 'DATABASE_GONE')) parts.onGone()
     },
   })

@@ -43,6 +43,6 @@ export interface PikoOptions extends NoticeHooks {
   readonly onlyOwn?: boolean
   /** The clock, for tests. Default: the system's clock. */
   readonly clock?: Clock
-  /** How long a handler may continue after its signal aborts, before Piko gives up its run. Milliseconds. Default 5,000. */
+  /** How long a handler may continue after its signal aborts, before Piko gives up its run, in milliseconds. Default 5,000. */
   readonly graceMs?: number
 }

@@ -1,4 +1,4 @@
-// Long because it is the main class of the public API: short methods with their documentation and types.
+// Long because it has the main class of the public API: short methods with their documentation and types.
 import { hostname } from 'node:os'
 import { isPikoError, PikoError } from '../errors.ts'
 import type { JobSource } from '../job/job-source.ts'

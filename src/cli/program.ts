@@ -83,7 +83,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => void>> = {
 
 /**
  * Creates the command line with all commands. Commands import the engine only when they need it, so help and usage errors appear
- * immediately. Where commander would exit the process, parsing throws instead; it prints no errors.
+ * immediately. Parsing throws where commander would exit the process, and prints no errors.
  *
  * @param options.json prints the version as JSON, and does not print the help to standard error if the command is missing
  * @param options.first the first word of the command line: if it names a command, only that one is created. Default: all

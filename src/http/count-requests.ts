@@ -5,8 +5,8 @@ import type { Events } from '../events.ts'
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /**
- * Emits an event for each answered request of this server. If it is only a part of a server, the routes in the events lack the prefix of
- * that part. A route is named by its pattern, never by a path, so that the number of routes is bounded.
+ * Emits an event for each answered request of this server. If the fastify instance has a prefix, the routes in the events lack this prefix.
+ * A route is named by its pattern, never by a path, so that the number of routes is bounded.
  */
 export function countRequests(server: FastifyInstance, events: Pick<Events, 'emit'>): void {
   const { prefix } = server

@@ -13,7 +13,7 @@ export interface SocketClient {
   /**
    * Sends a value: a string, bytes, or anything else as JSON.
    *
-   * @returns false if the client reads too slowly; then it is disconnected
+   * @returns false if the value was not sent: the connection is not open, or the client reads too slowly and is now disconnected
    */
   send(value: unknown): boolean
   close(): void
@@ -86,7 +86,7 @@ export class Sockets {
   /**
    * Sends a value to all clients. Clients that read too slowly are disconnected.
    *
-   * @returns the number of clients that the value was sent to
+   * @returns the number of clients to which the value was sent
    */
   broadcast(value: unknown): number {
     const data = dataOf(value)

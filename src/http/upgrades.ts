@@ -8,8 +8,8 @@ export type AcceptUpgrade = (request: IncomingMessage, socket: Duplex, head: Buf
 const ofServers = new WeakMap<Server, Upgrades>()
 
 /**
- * Passes the upgrade requests of an HTTP server to the WebSockets on it, by path. As soon as a server has a listener for upgrades, Node leaves
- * every request with the header `upgrade` to it, and the connection of a request that no listener answers would stay open forever.
+ * Passes the upgrade requests of an HTTP server to the WebSockets on it, by path. As soon as a server has a listener for upgrades, Node
+ * leaves every request with the header `upgrade` to it. If no listener answers such a request, its connection stays open forever.
  */
 export class Upgrades {
   readonly #server: Server
@@ -20,8 +20,8 @@ export class Upgrades {
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
       this.#upgrade(request, socket, head),
     )
-    // With this function, which older versions of Node lack, all other requests are answered as if they had no such header: clients may
-    // always offer another protocol, such as h2c.
+    // Newer versions of Node ask this function about each request with the header `upgrade`. If it returns false, the request is answered
+    // as if it had no such header. This is necessary because clients may always offer another protocol, such as h2c.
     if ('shouldUpgradeCallback' in server)
       server.shouldUpgradeCallback = (request: IncomingMessage) => this.#others > 0 || this.#find(request) !== undefined
   }
@@ -33,7 +33,9 @@ export class Upgrades {
   }
 
   /**
-   * @returns a function that removes it
+   * Adds the WebSockets of a path.
+   *
+   * @returns a function that removes them
    * @throws PikoError `USAGE` if the path is taken
    */
   add(path: string, accept: AcceptUpgrade): () => void {
@@ -43,7 +45,7 @@ export class Upgrades {
     return () => void this.#byPath.delete(path)
   }
 
-  /** How many listeners others have added. They may answer the requests that nothing here answers. */
+  /** How many listeners others have added. They may answer requests for which no WebSocket was added here. */
   get #others(): number {
     return this.#server.listenerCount('upgrade') - 1
   }

@@ -48,7 +48,7 @@ export interface BatchChange {
   readonly state: BatchState
 }
 
-/** The change of a job: it was added, paused or resumed, or has another schedule. */
+/** The change of a job: it was added, paused or resumed, or it got another schedule. */
 export interface JobChange {
   readonly kind: 'job'
   readonly jobId: string
@@ -114,7 +114,7 @@ export function passes({ kinds, jobs }: LiveFilter, change: LiveChange): boolean
 /** A message to a reader of events about its own connection. The reader continues after `id`. */
 export type LiveSignal =
   /**
-   * Sent when the connection begins. Without `isComplete`, events of some processes may be missing for ten seconds: those that do not know
+   * Sent when the connection begins. If `isComplete` is false, events may be missing for ten seconds: those of processes that do not know
    * yet that there are readers.
    */
   | { readonly kind: 'open'; readonly id: number; readonly isComplete: boolean }

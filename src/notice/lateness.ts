@@ -45,8 +45,8 @@ export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], 
 }
 
 /**
- * Returns the changed alert of a late job; undefined if nothing has changed. When people have been notified, the alert keeps the windows in
- * that notice, so that the notice of the recovery names all of them.
+ * Returns the changed alert of a late job; undefined if nothing has changed. Once people have been notified, the alert keeps the windows
+ * that the notice named, so that the notice of the recovery names all of them.
  */
 function continued(alert: Alert | undefined, jobId: string, late: Late, now: Date): Alert | undefined {
   const { count, tick } = late

@@ -31,7 +31,7 @@ export interface NoticeJob {
   readonly window?: Window
   /** The last tick whose run has not succeeded in time. Only for a job without windows that is late. */
   readonly tick?: Date
-  /** When the problem was over. Present only in a notice of the kind `recovered`. */
+  /** When the problem ended. Present only in a notice of the kind `recovered`. */
   readonly recoveredAt?: Date
   /** Whether people have already been notified about this problem, which continues. */
   readonly isRepeated?: true
@@ -67,7 +67,10 @@ export type NoticeHook = (notice: Notice, context: NoticeContext) => unknown
 export interface NoticeHooks {
   /** Called when runs of the job have failed and will not be retried. A burst of failures leads to one call. */
   readonly onFailure?: NoticeHook
-  /** Called when data of the job is late: a window, or for a job without windows the run of a tick, has not succeeded within `deadline`. */
+  /**
+   * Called when data of the job is late: a window has not succeeded within `deadline`. For a job without windows, it is called
+   * when the run of a tick has not.
+   */
   readonly onLate?: NoticeHook
   /** Called when a problem that an earlier call reported is over. */
   readonly onRecovered?: NoticeHook

@@ -13,7 +13,8 @@ export async function post(
   signal: AbortSignal,
 ): Promise<void> {
   const response = await sent(url, body, headers, signal)
-  // The receiver has accepted the body, so the rest of the response is not read. An error while reading it would send the body again.
+  // The receiver has accepted the body, so the rest of the response is not read. An error while reading it would cause the notice to be
+  // sent again.
   if (response.ok) return response.body?.cancel()
   const shown = (await beginningOf(response)).trim().slice(0, MAX_SHOWN)
   // The error message does not contain the path, which may be secret.

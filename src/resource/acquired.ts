@@ -12,7 +12,7 @@ export interface Acquired {
   readonly generator: ValueGenerator
 }
 
-/** The context without its types. A shared value does not belong to a run, so parts of it may be missing. */
+/** The context without its types. A shared value does not belong to a run, so parts of the context may be missing. */
 export interface AcquireContext extends Partial<Borrower> {
   readonly resources: Readonly<Record<string, unknown>>
   readonly signal: AbortSignal

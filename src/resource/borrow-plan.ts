@@ -98,7 +98,7 @@ function countsOf(needs: readonly Need[]): Map<ResourceNode, number> {
 /**
  * Returns the values that one value of a resource needs.
  *
- * @param ordinal which value of the resource: the first, the second and so on
+ * @param ordinal the index of the value among all planned values of the resource
  */
 function sourcesOf(
   needs: readonly Need[],

@@ -27,7 +27,7 @@ type Values = Readonly<Record<string, unknown>>
 
 const NOTHING: Values = Object.freeze({})
 
-/** Borrows for one attempt: waits for all slots, takes the values in order, and returns them in reverse order. */
+/** Borrows for one attempt: waits for all slots, takes the values in order, and gives them back in reverse order. */
 export class Borrowing {
   readonly #parts: BorrowingParts
   readonly #borrower: Borrower
@@ -47,7 +47,8 @@ export class Borrowing {
   }
 
   /**
-   * Takes all values. If a resource is lost, returns the values that have already been taken, and waits until the resource serves again.
+   * Takes all values. If a resource is lost, gives back the values that have already been taken, and waits until the resource can be used
+   * again.
    *
    * @throws PikoError `RESOURCE_FAILED`, `RESOURCE_TIMEOUT`, `STOPPED`, and the reason of the borrower's signal
    */
@@ -101,7 +102,7 @@ export class Borrowing {
     return [...counts].map(([lane, count]) => ({ lane, count }))
   }
 
-  /** Takes the values in order. @returns false if a resource is lost; then all taken values were returned */
+  /** Takes the values in order. @returns false if a resource is lost; all taken values have then been given back */
   async #takeValues(places: readonly number[]): Promise<boolean> {
     const { arbiter, plan } = this.#parts
     for (const place of places) {

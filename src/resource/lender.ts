@@ -176,7 +176,7 @@ export class Lender {
     return error
   }
 
-  /** Called if the resource can't be used any more. It lends no values until another instance was opened. */
+  /** Called if the resource can't be used any more. It lends no values until another instance has been opened. */
   lose(error: Error): void {
     const { clock, lane, observer, onChange } = this.#parts
     const generation = this.#current
@@ -323,7 +323,7 @@ export class Lender {
     }
   }
 
-  /** Opens no more instances, and aborts the opening of one. */
+  /** Opens no more instances, and aborts an opening that is in progress. */
   beginClose(): void {
     this.#stop.abort(stopped())
   }

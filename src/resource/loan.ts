@@ -12,8 +12,8 @@ import type { Borrower } from './resource.ts'
  * One slot of one resource, and the value for this slot. A loan runs the resource's generator to its only `yield`, and later to its end.
  * Then the loan frees the slot.
  *
- * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. If the loan is aborted while `taking`, a value that comes late is
- * returned immediately, and only then is the slot freed.
+ * `held` → `take()` → `taking` → `taken` → `giveBack()` → `over`. If the loan is aborted while `taking`, a value that comes late is given
+ * back immediately, and only then is the slot freed.
  */
 export class Loan {
   readonly lender: Lender

@@ -106,11 +106,11 @@ export class ResourcePool {
   /**
    * Borrows one value for every name in the map.
    *
-   * @throws PikoError `RESOURCE_FAILED` naming the resource, with the cause; values borrowed earlier are returned first
+   * @throws PikoError `RESOURCE_FAILED` naming the resource, with the cause; values borrowed earlier are given back first
    * @throws PikoError `RESOURCE_TIMEOUT` after the `acquireTimeout` of a resource
    * @throws PikoError `RESOURCE_INVALID` for a map that can never be borrowed
    * @throws PikoError `STOPPED` after {@link close} was called
-   * @throws the reason of the signal if it aborts first; a later value is returned to its resource
+   * @throws the reason of the signal if it aborts first; a value that comes later is given back to its resource
    */
   async borrow(map: ResourceMap, borrower: Borrower): Promise<Borrowed> {
     if (this.#closed) throw stopped()
@@ -145,7 +145,7 @@ export class ResourcePool {
   }
 
   /**
-   * Called when the outcome of an attempt is stored. If there is no retry soon, returns the values that were kept for it.
+   * Called when the outcome of an attempt is stored. If no retry follows soon, gives back the values that were kept for it.
    *
    * @param retryInMs undefined: the run has ended, or may continue on another node
    */
@@ -176,7 +176,7 @@ export class ResourcePool {
     throwAll(failures)
   }
 
-  /** Returns one entry for every resource, in the order in which they are opened. */
+  /** Returns one entry for every resource. Each comes after the resources that it needs. */
   stats(): ResourceStats[] {
     return this.#lenders.map(({ node, lane, state }) => ({
       name: node.options.name,

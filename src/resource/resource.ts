@@ -8,7 +8,7 @@ import type { Window } from '../time/window.ts'
  * How long a borrowed value lasts.
  *
  * - `'process'`: all runs of the process share one value. `acquire` is called once for each opened instance.
- * - `'run'`: each run borrows its own. Keeps the value from a failed attempt for the retry, if that begins on the same node in time.
+ * - `'run'`: each run borrows its own. The value of a failed attempt is kept for the retry, if the retry begins on the same node in time.
  * - `'attempt'`: each attempt of a run borrows its own.
  */
 export type ResourceScope = 'process' | 'run' | 'attempt'
@@ -27,7 +27,7 @@ export interface Borrower {
   /** The window of the run; undefined for a job without windows. */
   readonly window: Window | undefined
   /**
-   * Aborts at a timeout, on a cancel, when the lease is lost, or at shutdown; its reason says which. `acquire` should then stop waiting.
+   * Aborts on a timeout or cancellation, when the lease is lost, or at shutdown; its reason says which. `acquire` should then stop waiting.
    */
   readonly signal: AbortSignal
   readonly log: Logger

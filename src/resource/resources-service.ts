@@ -18,8 +18,8 @@ export interface ResourcesParts {
 }
 
 /**
- * The resources of the process as a service. After a crash, a new pool serves new runs. The old pool closes when all its values were
- * returned, so running runs keep their values.
+ * The resources of the process as a service. After a crash, a new pool serves new runs. The old pool closes when all its values have been
+ * returned, so runs in progress keep their values.
  */
 export class ResourcesService extends Service {
   readonly #parts: ResourcesParts

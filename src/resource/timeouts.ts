@@ -24,7 +24,7 @@ export class Timeouts {
     this.#signal = signal
   }
 
-  /** Calls `expire` after the time. Returns a function that cancels this. */
+  /** Calls `expire` after the time. Returns a function that prevents the call. */
   add(expire: () => void): () => void {
     let isOver = false
     const remove = (): void => {

@@ -38,7 +38,7 @@ export class BackgroundTasks {
     return [...this.#running].map(({ name, kind, sinceMs }) => ({ name, kind, runningMs: nowMs - sinceMs }))
   }
 
-  /** Launches a task. It begins in the next turn of the event loop, so that a start without any await ends before its tasks begin. */
+  /** Launches a task. The task begins in the next turn of the event loop, so that a start without any await ends before its tasks begin. */
   launch(name: string, kind: TaskInfo['kind'], body: (signal: AbortSignal) => unknown): void {
     const task: Running = {
       name,

@@ -1,7 +1,7 @@
 import { toError } from '../errors.ts'
 
 /**
- * Callbacks to call at the end, in reverse order. Similar to the standard `AsyncDisposableStack`, which Node has since version 24. If a
+ * Callbacks to call at the end, in reverse order. Similar to the standard `AsyncDisposableStack`, which Node has had since version 24. If a
  * callback fails, the others are still called.
  */
 export class ExitStack {

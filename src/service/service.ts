@@ -213,7 +213,7 @@ export abstract class Service implements AsyncDisposable {
     return this.#life.crashReason
   }
 
-  /** Aborts when the service stops or crashes; its reason says which. Each start creates a new one. */
+  /** Aborts when the service stops or crashes; its reason says which. The next start then creates a new one. */
   get signal(): AbortSignal {
     return this.#life.signal
   }

@@ -18,8 +18,8 @@ export function unknownVariable(name: string): string {
 }
 
 /**
- * Returns the known name that is closest to `name`. Also compares only the last parts, because the section may be wrong. Undefined if more
- * than half of the name would have to change.
+ * Returns the known name that is closest to `name`. Also compares only the last parts, because the section may be wrong. A name is
+ * close enough if it takes at most two edits, or at most half as many edits as the last part has characters. Undefined if none is.
  */
 function nearest(name: string, known: readonly string[], lastPart: (name: string) => string): string | undefined {
   const last = lastPart(name)

@@ -52,7 +52,11 @@ export class Waiters<T> {
     for (const { resolve } of [...this.#waiting]) resolve(value)
   }
 
-  /** Rejects all waiting calls. @param isFinal whether later calls to `next` are rejected too */
+  /**
+   * Rejects all waiting calls.
+   *
+   * @param isFinal whether calls to `next` are also rejected from now on, until the next `tell`
+   */
   end(reason: Error, isFinal: boolean): void {
     if (isFinal) this.#end = { reason }
     for (const { reject } of [...this.#waiting]) reject(reason)

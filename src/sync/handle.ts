@@ -34,7 +34,7 @@ export interface HandledTopic<T, I> {
   next(signal: AbortSignal): Promise<void>
 }
 
-/** A user's access to a shared value. It keeps the version that `changed` returned last. */
+/** A user's access to a shared value. It remembers the last version that `changed` returned. */
 export class Handle<T, I> implements SharedHandle<T, I> {
   readonly #topic: HandledTopic<T, I>
   readonly #signal: AbortSignal | undefined

@@ -41,7 +41,7 @@ export interface KnownLabels {
   readonly notifiers: readonly string[]
 }
 
-/** With more jobs than this, a scrape would become too long if it had all counters of each job from the start. */
+/** With more jobs than this, a scrape would become too large if each job had all its counters from the start. */
 const MAX_COMPLETE_JOBS = 1_000
 const ALERTED_STATUSES = ['succeeded', 'failed', 'retried']
 const STATUSES = [...ALERTED_STATUSES, 'cancelled', 'interrupted', 'waiting', 'skipped', 'lost']
@@ -289,7 +289,7 @@ function registerSources(sources: MetricSources, registers: Registry[]): void {
   if (sources.node) registerNode(sources.node, registers)
 }
 
-/** Gauges of prom-client with names that belong to counters, which `promtool check metrics` refuses. */
+/** Gauges of prom-client whose names have an ending that is reserved for counters. `promtool check metrics` refuses such names. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 
 let processMetrics: Registry | undefined

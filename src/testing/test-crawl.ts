@@ -45,8 +45,8 @@ export interface TestedCrawl {
 }
 
 /**
- * Runs a crawl with given pages and a new embedded store. No request is sent, and no sink is written. If a crawl has more dead pages than
- * it tolerates, this is not an error; its `state` is then `failed`.
+ * Runs a crawl with given pages and a new embedded store. No request is sent, and no sink is written. A crawl with more dead pages than it
+ * tolerates does not make this call reject; its `state` is then `failed`.
  *
  * @param crawl a crawl of `defineCrawl`, or a class with `@crawl`
  * @throws PikoError `USAGE` for anything else; `RUN_FAILED` with the error of the seeds

@@ -75,7 +75,7 @@ async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions):
   })
   const code = await worker.run()
   if (worker.startError !== undefined) throw worker.startError
-  // The stop was not clean: a second signal, the deadline or a crash. Open handles must not keep the process alive.
+  // After a stop that was not clean (a second signal, the deadline or a crash), open handles must not keep the process alive.
   if (code === 0) return
   exitGuard.allow()
   process.exit(code)

@@ -142,7 +142,12 @@ function withScheduleOptions(command: Command, note: string): Command {
     )
 }
 
-/** @throws InvalidArgumentError @throws PikoError `SCHEDULE_INVALID` */
+/**
+ * Parses a schedule that is given as JSON.
+ *
+ * @throws InvalidArgumentError if the text is not a JSON object
+ * @throws PikoError `SCHEDULE_INVALID`
+ */
 function parseSchedule(text: string): ScheduleSpec {
   const value = parseJson(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -298,7 +303,7 @@ function textOf({ ticks, windows }: Preview): string {
     title: 'window to',
     cell: ({ at }) => instantText(byTick.get(at.getTime())?.at(-1)?.end),
   }
-  // A window ends at its tick, unless the job has a grid or a delay. Then the ends are shown separately.
+  // A window ends at its tick, unless the job has a grid or a delay. In that case, the ends are shown in their own column.
   const isApart = windows.some(({ end: last, due }) => last.getTime() !== due.getTime())
   return table(windows.length === 0 ? columns : [...columns, start, ...(isApart ? [end] : [])], ticks)
 }

@@ -60,7 +60,7 @@ export interface Offer {
   readonly of: Kind
   /** The name to show while there is nothing to which the change can be applied. */
   readonly name: string
-  /** What is missing in this case. */
+  /** What is missing while there is nothing to which the change can be applied. */
   readonly missing: string
   readonly entries: (found: Found) => readonly Entry[]
 }

@@ -45,7 +45,7 @@ export async function dryRun(
   )
 }
 
-/** Yields the windows of all pages, oldest first. */
+/** Loads the windows of a backfill page by page, oldest first, up to the maximum number of pages. */
 async function allWindows(
   jobId: string,
   range: { readonly from: string; readonly to: string; readonly only: string },

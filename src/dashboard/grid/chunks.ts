@@ -6,7 +6,7 @@ import { TILE_COLUMNS, TILE_ROWS } from './tiles.ts'
 /** The rows and columns of one image. Each lies in one tile of the data. */
 const ROWS = TILE_ROWS
 const COLUMNS = TILE_COLUMNS / 8
-/** An image has about 600 kB. */
+/** An image takes about 600 kB of memory. */
 const MAX_IMAGES = 64
 
 interface Image {

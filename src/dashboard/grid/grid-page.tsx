@@ -58,7 +58,7 @@ function Grid({ jobs }: { readonly jobs: readonly Job[] }) {
   const columns = useMemo(() => columnsFor(jobs, by, last), [key, by, last])
   const [range, setRange] = useState(rangeInAddress)
   useEffect(() => {
-    // While a selection is dragged, the address does not change, because browsers limit how often it changes.
+    // While a selection is dragged, the address does not change, because browsers limit how often it may change.
     const timer = setTimeout(() => setQuery({ row: range?.jobId, from: range?.from, until: range?.to }), SETTLED_MS)
     return () => clearTimeout(timer)
   }, [range?.jobId, range?.from, range?.to])

@@ -34,7 +34,7 @@ export function FleetStrip() {
   )
 }
 
-/** How many runs all nodes together can execute at the same time. Nodes that do not report this are not counted. */
+/** The capacity of all nodes together: slots, and load. Nodes that do not report a value are not counted in it. */
 function Capacity({ nodes }: { readonly nodes: readonly Node[] }) {
   const slots = sum(nodes.map((node) => node.slots))
   const cpu = sum(nodes.map(({ load }) => load?.cpu))

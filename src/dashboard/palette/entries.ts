@@ -51,7 +51,7 @@ export async function findJobs(text: string, signal: AbortSignal): Promise<reado
   return [...new Map(pages.flatMap(({ items }) => items.map((job) => [job.id, job] as const))).values()]
 }
 
-/** Loads the jobs that a limited token names. Others that it allows can't be listed. */
+/** Loads the jobs that a limited token names exactly. Jobs that it allows with a wildcard can't be listed. */
 async function allowed(globs: readonly string[], signal: AbortSignal): Promise<readonly JobSubject[]> {
   const ids = globs.filter((glob) => !/[*?]/.test(glob)).slice(0, MAX_ALLOWED)
   if (ids.length === 0) return []

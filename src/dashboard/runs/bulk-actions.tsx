@@ -26,8 +26,8 @@ export function BulkActions({ filter }: { readonly filter: Query }) {
 }
 
 /**
- * Returns why a bulk action is off. A bulk operation ignores a filter that it does not support. It would then select
- * other runs than those on the page.
+ * Returns why a bulk action is off. A bulk operation ignores filters that it does not support, so it could change runs that the page does
+ * not show.
  */
 function offWith(others: Query, otherwise: string | undefined): string | undefined {
   const [first] = Object.entries(others).find(([, value]) => value !== undefined) ?? []

@@ -27,7 +27,11 @@ export function chosenZone(jobZone: string | undefined): string | undefined {
   return zoneChoice.value === 'job' ? (jobZone ?? 'UTC') : 'UTC'
 }
 
-/** Formats an instant in the chosen zone; `jobZone` is that of the job to which it belongs. Such as `2026-01-31 23:59:59`. */
+/**
+ * Formats an instant in the chosen zone, such as `2026-01-31 23:59:59`.
+ *
+ * @param jobZone the zone of the job to which the instant belongs
+ */
 export function instantText(at: string | Date, jobZone: string | undefined, withSeconds = true): string {
   const date = new Date(at)
   if (Number.isNaN(date.getTime())) return String(at)
@@ -64,7 +68,7 @@ function two(ms: number, unit: number, name: string, smaller: number, smallerNam
   return `${Math.floor(ms / unit)} ${name}${rest > 0 ? ` ${rest} ${smallerName}` : ''}`
 }
 
-/** Formats the distance of an instant, such as `in 5 min` or `2 h ago`. */
+/** Formats how far an instant is from another one, such as `in 5 min` or `2 h ago`. */
 export function distanceText(at: string | Date, from: Date): string {
   const ms = new Date(at).getTime() - from.getTime()
   const size = Math.abs(ms)

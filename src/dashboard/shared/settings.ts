@@ -4,7 +4,7 @@ import { query, setQuery } from './router.ts'
 export const ZONES = ['utc', 'job', 'browser'] as const
 export const THEMES = ['auto', 'light', 'dark'] as const
 
-/** The zone in which instants are shown. That of the address takes precedence over the one that the browser has stored. */
+/** The zone in which instants are shown. A zone in the address takes precedence over the one that the browser has stored. */
 export const zoneChoice = signal(inAddress() ?? stored('piko.zone', ZONES) ?? 'utc')
 
 /** Changes the zone in which instants are shown. */
@@ -19,7 +19,8 @@ effect(() => {
   document.documentElement.dataset['theme'] = theme.value
 })
 
-// Each address contains the zone, so that a colleague who opens it sees the same times.
+// The address contains any zone except UTC, so that a colleague who opens it sees the same times. If the address contains no zone, the
+// colleague sees the zone that their own browser has stored, by default UTC.
 effect(() => {
   const zone = zoneChoice.value === 'utc' ? undefined : zoneChoice.value
   if ((query.value.get('zone') ?? undefined) !== zone) setQuery({ zone })

@@ -8,7 +8,7 @@ import { zoneChoice } from './settings.ts'
 
 /** The maximum number of jobs in one request. */
 const MAX_ASKED = 50
-/** A person may change the schedule of a job, so its zone is read again when a row that shows it is drawn after this time. */
+/** A loaded zone that is older than this is loaded again when a row needs it, because a person may have changed the job's schedule. */
 const FRESH_MS = 60_000
 
 type Children = { readonly children: ComponentChildren }

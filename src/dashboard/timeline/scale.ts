@@ -21,7 +21,7 @@ const STEPS = [
 ]
 const LEAST_PIXELS = 90
 
-/** Returns the next longer or shorter length of time from a given one. */
+/** Returns the length of time that is `steps` entries after the given one in `SPANS`, or before it if `steps` is negative. */
 export function nextSpan(spanMs: number, steps: number): number {
   const index = SPANS.findIndex(([ms]) => ms >= spanMs)
   const next = Math.max(0, Math.min(SPANS.length - 1, (index < 0 ? SPANS.length - 1 : index) + steps))

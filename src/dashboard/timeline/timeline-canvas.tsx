@@ -11,7 +11,7 @@ const MAX_HEIGHT = 640
 /** A pointer movement shorter than this is a click and not a drag. */
 const CLICK_PIXELS = 4
 const WHEEL_STEP = 60
-/** The address names the chosen run only after this time, because browsers limit how often it changes. */
+/** The address names the chosen run only after this time, because browsers limit how often the address may change. */
 const SETTLED_MS = 200
 
 interface Props {

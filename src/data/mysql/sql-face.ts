@@ -39,8 +39,8 @@ export class TransactionFace<X> {
   readonly #signal: AbortSignal
   #ended: PikoError | undefined
   /**
-   * The error with which the server rolled the transaction back. Without this check, the server would execute later statements outside of
-   * it.
+   * The error with which the server rolled the transaction back. Later statements are then refused, because the server would execute them
+   * outside of the transaction.
    */
   #lost: unknown
   /** The number of statements that the server has not answered yet. */

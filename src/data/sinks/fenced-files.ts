@@ -89,8 +89,8 @@ export class FencedFiles {
     for (const { temporary, path } of files) await move(temporary, join(this.#root, path))
     const written = new Set(files.map(({ path }) => basename(path)))
     for (const name of await readdir(target)) {
-      // Old parts are moved instead of deleted. So a writer with a smaller fence can't delete parts of a newer run, because its folder no
-      // longer exists.
+      // Old parts are moved to the writer's own folder instead of being deleted. So a writer with a smaller fence can't remove parts of a
+      // newer run: its own folder no longer exists, and the move fails.
       if (isPart(name) && !written.has(name)) await move(join(target, name), join(folder, `old-${name}`))
     }
     await syncFolder(target)

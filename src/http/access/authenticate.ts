@@ -13,7 +13,7 @@ export interface AccessRules {
   readonly hosts: readonly string[]
   /** Whether a request from this machine is accepted without a token. */
   readonly allowsLocal: boolean
-  /** Whether a request from this machine counts as local although a proxy has forwarded it. */
+  /** Whether a request that comes from this machine counts as local even if a proxy has forwarded it. */
   readonly trustsForwarded: boolean
 }
 

@@ -15,7 +15,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The user or program that sends the request. */
     actor: Actor
-    /** Checks the token or the session again, for long responses. @throws PikoError `TOKEN_INVALID` when it is no longer valid */
+    /** Checks the token or the session again, for long responses. @throws PikoError `TOKEN_INVALID` if it is no longer valid */
     authenticate(): Promise<Actor>
     /**
      * Checks that the actor may use the jobs of the request.
@@ -26,7 +26,7 @@ declare module 'fastify' {
   }
 }
 
-/** The options of the API's checks of requests. */
+/** The options for checking requests to the API. */
 export interface AccessOptions extends AccessRules {
   readonly access: Access
   readonly events: Pick<Events, 'emit'>

@@ -124,7 +124,10 @@ export function shownFrames(stack: readonly StackFrame[]): readonly StackFrame[]
   return [...stack.filter(isOwnCode), ...stack.filter((frame) => !isOwnCode(frame))].slice(0, MAX_SHOWN)
 }
 
-/** Returns the sample whose innermost function of the user's code occurs in most samples. */
+/**
+ * Returns a sample of the most frequent culprit: the innermost function of the user's code, or the innermost function if a sample has none
+ * of these.
+ */
 function mostSeen(samples: BlockReport['samples']): readonly RawFrame[] {
   const seen = new Map<string, { count: number; readonly frames: readonly RawFrame[] }>()
   for (const frames of samples) {

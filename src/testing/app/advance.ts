@@ -23,7 +23,8 @@ export interface SteppedApp {
 /** How long an advance waits in real time for runs that have not ended and are not sleeping on the manual clock, in milliseconds. */
 const PATIENCE_MS = 60_000
 /**
- * The first jump while the app only polls for something. While nothing happens, each jump is twice as long as the last, up to a maximum.
+ * The first jump while the app only polls for something. While nothing happens, each jump is twice as long as the previous one, up to a
+ * maximum.
  */
 const FIRST_POLL_MS = 20
 const LONGEST_POLL_MS = 3_600_000

@@ -29,7 +29,7 @@ import { testedJob } from '../tested-job.ts'
 import { type AddedItem, memoryCaches, memoryLocks, memoryShared, recordedItems } from './memory-parts.ts'
 import { MemorySteps, needsStore } from './memory-steps.ts'
 
-/** If `ctx.until` is called more often than this, it is considered endless. */
+/** The maximum number of attempts of one run. A run that needs more is considered to wait in `ctx.until` forever. */
 const MAX_WAITS = 10_000
 const RUN_ID = 1
 

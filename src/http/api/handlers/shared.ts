@@ -2,7 +2,7 @@ import { PikoError } from '../../../errors.ts'
 import type { Handlers } from '../handler.ts'
 import { afterName, idCursor, idIn, pageByName } from '../paged.ts'
 
-/** The maximum number of versions in one answer, because each version may have a megabyte. */
+/** The maximum number of versions in one response. Each version may have a megabyte. */
 const MAX_HISTORY = 100
 
 export const sharedHandlers: Handlers<'shared'> = {
