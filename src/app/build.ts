@@ -48,7 +48,7 @@ export interface AppParts {
   readonly graceMs: number
   /** The user's services. `first` start before all other services; `others` start with the services from the options. */
   readonly added: { readonly first: readonly Service[]; readonly others: readonly Service[] }
-  /** Jobs that were added to those of the options. */
+  /** Jobs that were added with `addJobs`, in addition to the jobs of the options. */
   readonly addedJobs: readonly JobSource[]
   readonly isReady: () => boolean
   /** Called when the database no longer exists. */

@@ -474,8 +474,8 @@ export class Piko implements Nouns {
   }
 
   /**
-   * Names who is responsible for all changes that `fn` requests: the audit stores the name and the reason. Without it, changes are those of
-   * the process's user and host. The name is a claim of the program; Piko does not check it.
+   * Names who is responsible for all changes that `fn` requests: the audit stores the name and the reason. Without this call, the audit
+   * names the user and host of the process. The name is a claim of the program; Piko does not check it.
    *
    * @returns what `fn` returns
    * @throws PikoError `USAGE`

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 
-/** A value in this process. All times are those of the monotonic clock. */
+/** A value in this process. All times are measured with the monotonic clock. */
 export interface Kept<V> {
   readonly value: V
   readonly version: number

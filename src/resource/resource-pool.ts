@@ -154,8 +154,8 @@ export class ResourcePool {
   }
 
   /**
-   * Waits until all borrowers have returned their values, at most until the signal aborts. Then closes every resource, the newest first. If
-   * one fails or hangs for two seconds, the others still close. Waiting runs get `STOPPED`.
+   * Waits until all borrowers have returned their values, at most until the signal aborts. Then closes every resource, the newest first.
+   * All of them together have two seconds: if one fails or hangs, the others still close. Waiting runs get `STOPPED`.
    *
    * @throws PikoError `RESOURCE_FAILED` if resources fail to close
    */

@@ -1,6 +1,6 @@
 /**
- * Closes several things one after another, within one time limit. After the limit, it does not wait any more for one that hangs, and each
- * of the others gets only a short time.
+ * Closes several things one after another, within one time limit. After the limit, a close that hangs is no longer awaited, and each of the
+ * remaining ones gets only a short time.
  */
 export class Closing {
   readonly #timer: NodeJS.Timeout

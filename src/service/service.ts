@@ -35,8 +35,8 @@ export interface ServiceOptions {
   /** How long a stop waits for background tasks to end. Default `'5s'`. */
   readonly taskGrace?: Duration
   /**
-   * How long a stop of this service and all services below it may take. If a step hangs longer, the stop continues without it and rejects
-   * with `STOP_INCOMPLETE`. Default: no limit.
+   * How long a stop of this service and all services below it may take. If a step still hangs after this time, the stop continues without
+   * it and rejects with `STOP_INCOMPLETE`. Default: no limit.
    */
   readonly stopTimeout?: Duration
 }

@@ -34,7 +34,7 @@ export class StopLimit {
     return this.#isOver
   }
 
-  /** Ends the limit, and with it its timer. */
+  /** Ends the limit and its timer. */
   end(): void {
     this.#ended.abort()
   }

@@ -38,7 +38,7 @@ function isAbsent(path: string): boolean {
   }
 }
 
-/** Reads the file. */
+/** Reads the settings file. Returns what is wrong with it as problems, and never throws. */
 export function readFile({ path, shown, namedBy }: SettingsFile): SourceContent {
   const origin = `file ${shown}`
   const failed = (expected: string, from = origin): SourceContent => ({

@@ -108,7 +108,7 @@ export class TestApp extends Piko {
   }
 
   /**
-   * Resolves when no run of this app's jobs is running, and no queued run is due. Does not move the clock.
+   * Resolves when no run of this app's jobs is running, and no queued run and no tick is due. Does not move the clock.
    *
    * @param options.within the maximum wait in real time. Default `'30s'`
    * @throws PikoError `TIMEOUT` that names the runs that are left

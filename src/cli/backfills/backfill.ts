@@ -222,7 +222,11 @@ function addChange(backfill: Command, name: 'pause' | 'resume' | 'cancel', descr
     )
 }
 
-/** Prints a backfill immediately, or with `follow` when it has ended. The exit code shows whether the request succeeded. */
+/**
+ * Prints a backfill: immediately, or with `follow` when it has ended.
+ *
+ * @throws PikoError `RUN_FAILED` if a followed backfill has not succeeded
+ */
 async function report(app: Piko, id: number, json: boolean, follow = false): Promise<void> {
   const status = follow
     ? await followed<BackfillStatus>(

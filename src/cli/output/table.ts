@@ -10,8 +10,8 @@ export interface Column<Row> {
 const GAP = '  '
 const WIDEST_CELL = 100
 /**
- * The maximum length of a field that has its own line. It is longer than that of a cell, because the end of an error message says what to
- * do next.
+ * The maximum length of a field that has its own line. It is longer than the maximum length of a cell, because the end of an error message
+ * says what to do next.
  */
 const WIDEST_FIELD = 2_000
 

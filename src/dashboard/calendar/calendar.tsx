@@ -19,7 +19,7 @@ const WEEKDAYS: readonly (readonly [row: number, name: string])[] = [
   [4, 'Fri'],
 ]
 const MAX_WINDOWS = 200
-/** If no year is chosen, at most this many years are shown below each other. */
+/** If no year is chosen, all years are shown below each other. If there are more than this, only the last year is shown. */
 const MAX_YEARS = 5
 interface CalendarProps {
   readonly jobId: string
@@ -76,7 +76,7 @@ function yearsText(first: number, last: number): string {
   return first === last ? `${first}` : `${first} to ${last}`
 }
 
-/** Links to the previous and the next year, and back to the view of all years. */
+/** Buttons for the years around the chosen one, and for all years together if the page can show them. */
 function Years({
   first,
   last,
@@ -108,7 +108,7 @@ function Years({
   )
 }
 
-/** Explains the signs of the states, and shows how many windows of the year are in each. */
+/** Explains the signs of the states, and shows how many windows of the shown years are in each. */
 function Legend({ cells }: { readonly cells: Item<'windows.grid'>['cells'] }) {
   const count = (state: string): number => cells.reduce((sum, { counts }) => sum + ((counts as Counts)[state] ?? 0), 0)
   const shown = WINDOW_STATES.map((state) => [state, count(state)] as const).filter(([, found]) => found > 0)

@@ -11,7 +11,7 @@ import type { GridRow } from './order.ts'
 const REST_MS = 150
 const MAX_NAMED = 3
 
-/** The details of a cell: its bounds in UTC and in the job's zone, and its windows with their attempts and durations. */
+/** The details of a cell: its start in UTC and in the job's zone, and its windows with their attempts and durations. */
 export function CellDetails({
   row: { jobId, zone = 'UTC' },
   start,

@@ -23,7 +23,7 @@ type Job = Answer<'jobs.show'>
 
 const LAST_RUNS = 15
 
-/** One job: its schedule, why it did not run, its windows, runs and config. */
+/** One job: its schedule, why it ran or did not run, its windows, runs and config. */
 export function JobPage({ id }: { readonly id: string }) {
   useTitle(id)
   const loaded = useLoad(`job ${id}`, (signal) => get<'jobs.show'>(`/jobs/${part(id)}`, {}, signal))

@@ -9,7 +9,7 @@ import { Held } from './held.tsx'
 import { Services } from './services.tsx'
 import { Sinks } from './sinks.tsx'
 
-/** The nodes, the locks and resources that they hold, and the services of the node that serves this page. */
+/** The nodes, their services, the locks and resources that they hold, and the sinks whose rows did not arrive. */
 export function NodesPage() {
   useTitle('Nodes')
   const loaded = useLoad('nodes', async (signal) => ({

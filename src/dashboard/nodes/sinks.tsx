@@ -11,7 +11,7 @@ type Sink = Item<'sinks.list'>
 
 const SHOWN_ROWS = 20
 
-/** Sinks whose rows did not arrive: the target refused them, or they are kept on disk. */
+/** Sinks whose rows did not arrive: the target refused them, they are still on disk, or their file is damaged. */
 export function Sinks() {
   const pages = usePages('dead')
   const { cursor } = pages

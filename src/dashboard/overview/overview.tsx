@@ -58,7 +58,7 @@ export function Overview() {
   )
 }
 
-/** Sorts the jobs: late data first, then failures, then all others by id. */
+/** Sorts the jobs: the latest first, then those with the most failures, then by id. */
 function rowsOf(jobs: readonly Job[]): Row[] {
   const at = now.peek().getTime()
   const rows = jobs.map((job) => {

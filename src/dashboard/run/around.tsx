@@ -9,7 +9,7 @@ type Run = Answer<'runs.show'>
 
 const MAX_WINDOWS = 20
 
-/** The runs of the upstream windows that a run's window depends on. */
+/** The upstream windows on which a run's window depends, with their runs. */
 export function Upstream({ run: { jobId, window } }: { readonly run: Run }) {
   const loaded = useLoad(window && `upstream ${jobId} ${window.start}`, async (signal) => {
     const { edges } = await get<'jobs.dependencies'>(`/jobs/${part(jobId)}/dependencies`, {}, signal)

@@ -2,7 +2,7 @@ import { ActionButton } from '../actions/action.tsx'
 import { cancelRuns, replayRuns } from '../actions/of-runs.tsx'
 import type { Query } from '../shared/api.ts'
 
-/** Cancels or replays all matching runs. First shows how many they are. */
+/** The buttons that replay or cancel all matching runs. Their dialogs first show how many runs match. */
 export function BulkActions({ filter }: { readonly filter: Query }) {
   const { state, error, kind, from, to } = filter
   const isEnded = state === 'failed' || state === 'cancelled'

@@ -81,7 +81,7 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
   )
 }
 
-/** What a token that is limited to some jobs may see instead: the pages of these jobs. */
+/** Shown to a token that is limited to some jobs, in place of a page that it may not see: links to the pages of its jobs. */
 function Allowed({ globs }: { readonly globs: readonly string[] }) {
   const [typed, setTyped] = useState('')
   const isExact = (glob: string): boolean => !/[*?]/.test(glob)

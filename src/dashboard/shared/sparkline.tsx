@@ -20,7 +20,7 @@ export function runMs({ startedAt, finishedAt }: SparkRun): number | undefined {
 
 /**
  * The last runs, oldest first. A bar's height is the duration, its colour the state; a failed run has a cross above it. A click opens a
- * run. For the keyboard, the last run is also a link.
+ * run. The keyboard can't reach the bars, so a page must also link to the last run.
  */
 export function Sparkline({ runs, length }: { readonly runs: readonly SparkRun[]; readonly length: number }) {
   const longest = Math.max(1, ...runs.map((run) => runMs(run) ?? 0))

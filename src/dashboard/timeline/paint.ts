@@ -106,8 +106,8 @@ function paintRow(
 }
 
 /**
- * Draws a bar: a thin line from the tick, an open box from the time when the run was due, a low box from the claim, and a full box from the
- * start of the handler.
+ * Draws a bar. A thin line begins at the tick, an open box when the run was due, a low box at the claim, and a full box at the start of the
+ * handler.
  */
 function paintBar(
   to: CanvasRenderingContext2D,

@@ -13,7 +13,8 @@ const SIGNS = { passed: '✓', stopped: '✕', waiting: '◷', info: 'ⓘ' } as 
 const WORDS = { passed: 'lets it run', stopped: 'stopped it', waiting: 'makes it wait', info: 'to know' } as const
 
 /**
- * Why a job ran or did not run at an instant. Shows each rule with its evidence, and a button for the change that would decide otherwise.
+ * Why a job ran or did not run at an instant. Shows each rule with its evidence, and a button for what would change its
+ * decision.
  */
 export function WhyPage({ jobId }: { readonly jobId: string | undefined }) {
   useTitle(jobId === undefined ? 'Why not?' : `Why ${jobId}?`)

@@ -52,7 +52,7 @@ export interface HttpOptions {
   readonly maxBytes?: number
   /** The statuses that are accepted; any other status is a failure. Default: 200 to 299. */
   readonly accept?: readonly number[] | ((status: number) => boolean)
-  /** A `limiter` of `piko/async` or of this module. Each request, including retries and redirects, first waits for it. */
+  /** A `limiter` from `piko/async` or from this module. Each request, including retries and redirects, first waits for it. */
   readonly limiter?: { take(count: number, options: { readonly signal: AbortSignal }): Promise<unknown> }
   /** TLS options of the connections. */
   readonly tls?: TlsOptions

@@ -43,7 +43,10 @@ const MAX_CLIENTS = 10_000
 const ONE_YEAR_S = 31_536_000
 const UNKNOWN: Actor = { kind: 'token', name: '', role: 'viewer', jobs: [] }
 
-/** Adds the checks of every request to a server or a part of it: host, origin, token, rate and role. Adds security headers. */
+/**
+ * Adds the checks of requests to a server, or to a part of it. They concern the host, origin, token, rate and role. Also adds security
+ * headers.
+ */
 export async function addAccess(server: FastifyInstance, options: AccessOptions): Promise<void> {
   const { access, events, perMinute, hasTls } = options
   // A user's own server may have these already.

@@ -35,7 +35,7 @@ export type ApiApp = Pick<
   | 'doctor'
 >
 
-/** Facts about the server. */
+/** How many connections and requests the server has. */
 export interface ServerFacts {
   connections(): number
   requests(): number

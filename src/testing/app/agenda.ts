@@ -22,7 +22,7 @@ export interface Agenda {
   /** How many backfills and batches have not ended. */
   readonly backfills: number
   readonly batches: number
-  /** How many windows are waiting for those of other jobs. */
+  /** How many windows are waiting for windows of other jobs. */
   readonly waiting: number
   readonly items: ItemAgenda | undefined
 }
