@@ -232,7 +232,7 @@ function tagOf(value: object): string {
   )
 }
 
-/** Converts an object to JSON. Stops when the text is too long, because people see only its beginning. */
+/** Converts an object to JSON. Throws if the object has too many parts, because people see only the start of the text. */
 function shortJson(value: object): string | undefined {
   let parts = 0
   const part = (_key: string, inner: unknown): unknown => {

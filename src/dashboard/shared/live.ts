@@ -45,7 +45,7 @@ export function noteReach(hasReached: boolean, ms = 0): void {
   if (!hasReached) connection.value = 'lost'
   else if (connection.value === 'lost') {
     connection.value = 'polling'
-    // After failures, the stream waits longer before each new attempt. So it is opened again now that the server answers.
+    // After failures, the stream waits longer before each new attempt. The server answers now, so it is opened again immediately.
     listen()
   }
 }

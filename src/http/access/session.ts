@@ -30,7 +30,7 @@ export function sessionRoutes(
       httpOnly: true,
       sameSite: 'strict',
       path: '/',
-      // If a proxy encrypts the connection to the browser, this server can see that only from the address of the page.
+      // If a proxy encrypts the connection to the browser, this server can see that only from the origin of the page.
       secure: hasTls || headers.origin?.startsWith('https:') === true,
     }) as const
   server.post(
