@@ -279,17 +279,21 @@ export class Events {
   }
 
   emit<N extends EventName>(name: N, payload: EventMap[N]): void {
-    const listeners = this.#listeners.get(name)
-    if (listeners) for (const listener of listeners.values()) call(listener as Listener<N>, payload)
-    for (const listener of this.#any) call((given: EventMap[N]) => listener(name, given), payload)
+    // Two events of each run pass here. A loop over an iterator, or a closure, would create garbage for each of them.
+    this.#listeners.get(name)?.forEach(callWith, payload)
+    if (this.#any.size > 0) this.#callAny(name, payload)
   }
 
   /** Calls all listeners, and resolves when all have ended, async ones included. Never rejects. */
   async emitAndWait<N extends EventName>(name: N, payload: EventMap[N]): Promise<void> {
     const listeners = [...(this.#listeners.get(name)?.values() ?? [])]
     const results = listeners.map((listener) => call(listener as Listener<N>, payload))
-    for (const listener of this.#any) call((given: EventMap[N]) => listener(name, given), payload)
+    this.#callAny(name, payload)
     await Promise.allSettled(results)
+  }
+
+  #callAny<N extends EventName>(name: N, payload: EventMap[N]): void {
+    for (const listener of this.#any) call((given: EventMap[N]) => listener(name, given), payload)
   }
 
   #add<N extends EventName>(name: N, listener: Listener<N>, called: Listener<N>): () => void {
@@ -300,6 +304,11 @@ export class Events {
       if (listeners.get(listener) === called) listeners.delete(listener)
     }
   }
+}
+
+/** Calls a listener with the payload as `this`. */
+function callWith(this: unknown, listener: Listener<never>): void {
+  call(listener as (payload: unknown) => unknown, this)
 }
 
 /** Calls a listener, which may be async. @returns what it returned */

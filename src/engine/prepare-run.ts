@@ -39,7 +39,10 @@ export class PrepareRun {
    * @throws PikoError `CONFIG_INVALID`
    */
   storable(job: JobDefinition, config: unknown): unknown {
-    return storableConfig(job, config, this.#inForce(job.id)?.config)
+    const saved = this.#inForce(job.id)
+    // Most jobs have no config, so there is nothing to check.
+    if (!saved && config === undefined && !job.spec.config) return undefined
+    return storableConfig(job, config, saved?.config)
   }
 
   /**
@@ -59,6 +62,8 @@ export class PrepareRun {
    */
   configOf(job: JobDefinition, own: unknown): unknown {
     const saved = this.#inForce(job.id)
+    // Most jobs have no config. Their handlers get an empty object, a new one for each run.
+    if (!saved && own === undefined && !job.spec.config) return {}
     try {
       return parseConfig(job, mergeConfig(saved?.config, own))
     } catch (thrown) {

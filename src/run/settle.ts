@@ -2,6 +2,9 @@ import { retryDelayMs, type RetryPolicy } from './retry.ts'
 import type { Outcome, Transition } from './run.ts'
 import { runError, withAdviceError } from './run-error.ts'
 
+/** Shared by all runs without output, because thousands end per second. */
+const SUCCEEDED: Transition = Object.freeze({ to: 'succeeded', output: undefined })
+
 /**
  * Decides what follows from the outcome of an attempt: end, retry, or return to the queue. No other code decides this. Pure.
  *
@@ -19,7 +22,7 @@ export function settle(
 ): Transition {
   switch (outcome.kind) {
     case 'success':
-      return { to: 'succeeded', output: outcome.output }
+      return outcome.output === undefined ? SUCCEEDED : { to: 'succeeded', output: outcome.output }
     case 'cancelled':
       return { to: 'cancelled', error: runError(outcome.error) }
     case 'interrupted':

@@ -18,8 +18,8 @@ const ZONE = String.raw`(Z|[+-]\d\d:?\d\d)`
 const WRITTEN = new RegExp(`^${DATE}T${TIME}${ZONE}$`)
 const STORED = new RegExp(`^${DATE}(?:[T ]${TIME}${ZONE}?)?$`)
 
-/** Matches nearly every stored instant. Days from 29 on need another check, because not every month has them. */
-const AS_STORED = /^[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
+/** Matches an instant as Piko stores it. Days from 29 on need another check, because not every month has them. */
+const AS_STORED = /^[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
 
 const FORM = 'an instant with its zone, such as "2026-01-01T00:00:00Z" or "2026-01-01T01:00:00+01:00"'
 const RANGE = 'an instant from "1000-01-01T00:00:00Z" to "9999-12-31T23:59:59.999Z", which every database can keep'
@@ -61,7 +61,11 @@ export function instantOf(name: string, value: unknown, code: ErrorCode = 'USAGE
  */
 export function storedInstant(value: unknown): Date | undefined {
   if (typeof value !== 'string') return isDate(value) ? dateOf(withinRange(msOf(value))) : undefined
-  if (AS_STORED.test(value)) return new Date(value)
+  if (AS_STORED.test(value)) {
+    const date = new Date(value)
+    // `Date` reads 30 February as 2 March.
+    if (date.getUTCDate() === Number(value.slice(8, 10))) return date
+  }
   const parts = STORED.exec(value)
   return parts ? dateOf(readParts(parts)) : undefined
 }

@@ -10,6 +10,7 @@ import type { RunSinks } from '../../sink/sink-pool.ts'
 import type { RunLocks } from './run-locks.ts'
 import type { ReportedProgress } from './reported-progress.ts'
 import type { RunSteps } from './steps/run-steps.ts'
+import type { Clock } from '../../clock.ts'
 import type { Logger } from '../../logger.ts'
 
 const NO_TABLES: readonly TableRows[] = []
@@ -44,11 +45,7 @@ export class LiveAttempt {
   readonly nodeId: string
   readonly job: JobDefinition
   readonly startedAt: number
-  /** When the parts of the attempt ended, for a job with resources or sinks, and for `ctx.commit`. */
-  marks: { ready?: number; handled?: number; flushed?: number } | undefined
   readonly #takenAt: number
-  /** Whether the run has ended without its handler, which was still running after the grace time. */
-  isGivenUp = false
   /** Whether the handler has returned or thrown. Then no further step may begin. */
   isHandled = false
   /** Whether the outcome is known. Then nothing can change it any more. */
@@ -58,45 +55,52 @@ export class LiveAttempt {
    * `'done'`: the commit has ended the run, and nothing can change that.
    */
   commit: 'none' | 'begun' | 'sent' | 'done' = 'none'
-  committing: Promise<unknown> | undefined
-  /** The locks that the handler has taken. */
-  locks: RunLocks | undefined
-  /** The steps of the attempt, if the handler uses any. */
-  steps: RunSteps | undefined
-  /** The items that the handler adds, for a job with items. */
-  items: AttemptItems | undefined
-  /** Ends the wait for the run's items. Set only during this wait, in which the run has no slot. */
-  endWait: (() => void) | undefined
-  /** The generation of the run's items. Set when all of them have ended; then the run ends too. */
-  idleItems: number | undefined
-  /** The version of the job's config that the handler uses; undefined if the job had no config. */
-  configVersion: number | undefined
-  /** Stops the notifications of the handler's `ctx.onConfigChange`. */
-  stopListening: (() => void) | undefined
-  /** The handler's last report with `ctx.progress`, if any. */
-  progress: ReportedProgress | undefined
-  /** After how many milliseconds the run is due again. Set if a step is not ready. */
-  waitMs: number | undefined
-  /** The item whose function runs. Undefined in the handler of a run. */
-  itemId: number | undefined
-  /** Whether this attempt runs the function `dead` of an item's kind instead of the item's own function. */
-  isDead = false
-  sinks: RunSinks | undefined
-  /** The rows that the attempt's sinks have written to fenced tables for its window. */
-  written: WrittenRows | undefined
-  /** The value of `written` when the handler succeeded. */
-  tables: readonly TableRows[] = NO_TABLES
   /** The value of `ctx.input`. */
   input: unknown
-  /** When the attempt may begin according to the job's rate limit. */
-  place: RatePlace | undefined
   /** Cancels the attempt's timeout. */
   cancelTimeout: (() => void) | undefined
-  cancelGrace: (() => void) | undefined
   readonly #parts: AttemptParts
   #controller: AbortController | undefined
   #reason: Error | undefined
   #log: Logger | undefined
+
+  // What only few attempts need. The values before the first assignment are in `UNUSED`, on the prototype: as fields they would double the
+  // size of each attempt, and the garbage collector's work.
+  /** When the parts of the attempt ended, for a job with resources or sinks, and for `ctx.commit`. */
+  declare marks: { ready?: number; handled?: number; flushed?: number } | undefined
+  /** Whether the run has ended without its handler, which was still running after the grace time. */
+  declare isGivenUp: boolean
+  declare committing: Promise<unknown> | undefined
+  /** The locks that the handler has taken. */
+  declare locks: RunLocks | undefined
+  /** The steps of the attempt, if the handler uses any. */
+  declare steps: RunSteps | undefined
+  /** The items that the handler adds, for a job with items. */
+  declare items: AttemptItems | undefined
+  /** Ends the wait for the run's items. Set only during this wait, in which the run has no slot. */
+  declare endWait: (() => void) | undefined
+  /** The generation of the run's items. Set when all of them have ended; then the run ends too. */
+  declare idleItems: number | undefined
+  /** The version of the job's config that the handler uses; undefined if the job had no config. */
+  declare configVersion: number | undefined
+  /** Stops the notifications of the handler's `ctx.onConfigChange`. */
+  declare stopListening: (() => void) | undefined
+  /** The handler's last report with `ctx.progress`, if any. */
+  declare progress: ReportedProgress | undefined
+  /** After how many milliseconds the run is due again. Set if a step is not ready. */
+  declare waitMs: number | undefined
+  /** The item whose function runs. Undefined in the handler of a run. */
+  declare itemId: number | undefined
+  /** Whether this attempt runs the function `dead` of an item's kind instead of the item's own function. */
+  declare isDead: boolean
+  declare sinks: RunSinks | undefined
+  /** The rows that the attempt's sinks have written to fenced tables for its window. */
+  declare written: WrittenRows | undefined
+  /** The value of `written` when the handler succeeded. */
+  declare tables: readonly TableRows[]
+  /** When the attempt may begin according to the job's rate limit. */
+  declare place: RatePlace | undefined
+  declare cancelGrace: (() => void) | undefined
 
   constructor(
     claim: Claim,
@@ -108,7 +112,7 @@ export class LiveAttempt {
   ) {
     this.claim = claim
     this.input = claim.input
-    this.place = claim.place
+    if (claim.place) this.place = claim.place
     this.nodeId = nodeId
     this.job = job
     this.startedAt = startedAt
@@ -137,12 +141,18 @@ export class LiveAttempt {
    * Returns when the parts of the attempt ended, to be stored with its outcome. Undefined if the run succeeded without output, resources,
    * sinks and `ctx.commit`, and began soon after its claim. One statement stores many such runs, so they have no phases.
    */
-  phasesText(transition: { readonly to: string; readonly output?: unknown }, now: number): string | undefined {
+  phasesText(
+    transition: { readonly to: string; readonly output?: unknown },
+    clock: Pick<Clock, 'now'>,
+  ): string | undefined {
     const { marks, claim, startedAt, job } = this
+    const isPlain = !marks && transition.to === 'succeeded' && transition.output === undefined
+    // Nearly all runs return here.
+    if (isPlain && startedAt - this.#takenAt < UNMARKED_WAIT_MS) return undefined
     // If the run was claimed before it was due, its times are measured from when it was due, as for `started_at`.
     const claimedAt = Math.min(Math.max(this.#takenAt, claim.runAt.getTime()), startedAt)
-    const isPlain = transition.to === 'succeeded' && transition.output === undefined
-    if (!marks && isPlain && startedAt - claimedAt < UNMARKED_WAIT_MS) return undefined
+    if (isPlain && startedAt - claimedAt < UNMARKED_WAIT_MS) return undefined
+    const now = clock.now()
     const hasParts = job.spec.resources !== undefined || job.spec.sinks !== undefined
     const after = (at: number | undefined): number | undefined => (at === undefined ? undefined : at - claimedAt)
     return marksText(claim.fence - claim.runId * FENCE_FACTOR, {
@@ -170,3 +180,12 @@ export class LiveAttempt {
     if (this.#reason) throw this.#reason
   }
 }
+
+const UNUSED = {
+  ...{ marks: undefined, committing: undefined, locks: undefined, steps: undefined, place: undefined },
+  ...{ items: undefined, endWait: undefined, idleItems: undefined, itemId: undefined, isDead: false },
+  ...{ configVersion: undefined, stopListening: undefined, progress: undefined, waitMs: undefined },
+  ...{ sinks: undefined, written: undefined, tables: NO_TABLES, cancelGrace: undefined, isGivenUp: false },
+} satisfies Partial<LiveAttempt>
+
+Object.assign(LiveAttempt.prototype, UNUSED)

@@ -68,6 +68,8 @@ export interface RootParts {
   outcome(attempt: LiveAttempt, items: AttemptItems, success: Outcome): Promise<Outcome>
 }
 
+/** The outcome of a run without output. Shared by all of them, because thousands end per second. */
+const DONE: Outcome = Object.freeze({ kind: 'success', output: undefined })
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({})
 const NO_RESOURCES: ResourceMap = {}
 const NOTHING_BORROWED: Borrowed = { values: NOTHING, release: async () => {} }
@@ -103,7 +105,8 @@ export class RunPipeline implements RunActions {
     let config: unknown
     try {
       config = this.#parts.prepare.configOf(job, claim.config)
-      attempt.configVersion = this.#parts.prepare.versionOf(job.id)
+      const version = this.#parts.prepare.versionOf(job.id)
+      if (version !== undefined) attempt.configVersion = version
       attempt.input = parseInput(job, claim.input)
     } catch (error) {
       return { kind: 'failure', error: toError(error), isPermanent: true }
@@ -196,7 +199,7 @@ export class RunPipeline implements RunActions {
       !attempt.locks &&
       !attempt.steps &&
       !attempt.abortReason
-    return isDone ? { kind: 'success', output } : this.#end(attempt, () => output, NOTHING_BORROWED, NO_SINKS)
+    return isDone ? DONE : this.#end(attempt, () => output, NOTHING_BORROWED, NO_SINKS)
   }
 
   async #whole(attempt: LiveAttempt, config: unknown): Promise<Outcome> {
@@ -382,7 +385,7 @@ export class RunPipeline implements RunActions {
       const tables = (await attempt.written?.collect()) ?? []
       if (attempt.sinks) attempt.mark('flushed', clock.now())
       const { signal, configVersion } = attempt
-      const phases = attempt.phasesText({ to: 'succeeded' }, clock.now())
+      const phases = attempt.phasesText({ to: 'succeeded' }, clock)
       const rules = { isWanted, tables, signal, configVersion, phases, giveUp: this.#parts.abandoned }
       const value = await this.#parts.store.commit(nodeId, claim, begin, rules)
       attempt.commit = 'done'

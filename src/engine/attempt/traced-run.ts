@@ -7,10 +7,10 @@ import type { LiveAttempt } from './live-attempt.ts'
 /** Runs an attempt. If the process writes traces, the attempt gets its own span. */
 export function tracedRun(
   attempt: LiveAttempt,
-  run: (attempt: LiveAttempt) => Outcome | Promise<Outcome>,
+  pipeline: { run(attempt: LiveAttempt): Outcome | Promise<Outcome> },
 ): Outcome | Promise<Outcome> {
   const tracer = tracing()
-  if (!tracer) return run(attempt)
+  if (!tracer) return pipeline.run(attempt)
   const { claim, nodeId } = attempt
   const { jobId, runAt, tick, window, trace } = claim
   const facts = {
@@ -22,7 +22,7 @@ export function tracedRun(
     'piko.window.start': window?.start.toISOString(),
     'piko.window.end': window?.end.toISOString(),
   }
-  return tracer.run({ jobId, runAt, tick, trace, facts }, () => run(attempt), endOf)
+  return tracer.run({ jobId, runAt, tick, trace, facts }, () => pipeline.run(attempt), endOf)
 }
 
 function endOf(outcome: Outcome): TracedEnd {

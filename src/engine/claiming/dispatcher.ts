@@ -260,11 +260,9 @@ export class Dispatcher extends LoopService {
     const now = this.#parts.clock.monotonic()
     const early = new Map<number, Claim[]>()
     for (const claim of claims) {
-      const opensAt = claim.place?.opensAt ?? 0
-      const group = early.get(opensAt)
-      if (opensAt <= now) this.#parts.executor.take(claim, nodeId, this.#source)
-      else if (group) group.push(claim)
-      else early.set(opensAt, [claim])
+      const opensAt = claim.place?.opensAt
+      if (opensAt === undefined || opensAt <= now) this.#parts.executor.take(claim, nodeId, this.#source)
+      else if (!early.get(opensAt)?.push(claim)) early.set(opensAt, [claim])
     }
     for (const [opensAt, group] of early)
       this.#parts.executor.takeEarly(group, Math.ceil(opensAt - now), nodeId, this.#source)
@@ -345,6 +343,11 @@ export class Dispatcher extends LoopService {
 
   /** Leaves out jobs that this node does not know. The executor returns their runs to the queue for other nodes. */
   #leaveOutUnknown(claims: readonly Claim[]): void {
-    for (const { jobId } of claims) if (!this.#parts.registry.find(jobId)) this.#leftOut.addForGood(jobId)
+    let checked: string | undefined
+    for (const { jobId } of claims) {
+      if (jobId === checked) continue
+      checked = jobId
+      if (!this.#parts.registry.find(jobId)) this.#leftOut.addForGood(jobId)
+    }
   }
 }

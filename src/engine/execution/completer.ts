@@ -12,7 +12,8 @@ import type { LoopHealth } from '../loop/loop-health.ts'
 import { REPEAT_MS, UnstoredEnds } from './unstored-ends.ts'
 import type { Finish, FinishResult } from '../../store/runs/finish.ts'
 
-interface Item extends Finish {
+/** A finish by the node that holds the claim. */
+export interface HeldFinish extends Finish {
   readonly nodeId: string
 }
 
@@ -37,7 +38,7 @@ export interface CompleterParts {
  */
 export class Completer {
   readonly #parts: CompleterParts
-  readonly #batcher: Batcher<Item, Stored>
+  readonly #batcher: Batcher<HeldFinish, Stored>
   readonly #unstored: UnstoredEnds
   #isAbandoned = false
 
@@ -46,6 +47,9 @@ export class Completer {
     this.#unstored = new UnstoredEnds(parts.runs, parts.clock)
     this.#batcher = new Batcher((items) => this.#write(items), {
       largest: MAX_RUNS,
+      // If the write is given up, nothing else needs to be done. An event has already reported the failure, the process is ending, and the
+      // run returns to the queue when its lease ends.
+      ifFailed: 'lost',
       ...(parts.isMoreComing && { isMoreComing: parts.isMoreComing }),
     })
   }
@@ -55,11 +59,8 @@ export class Completer {
    *
    * @param stored receives the result; also receives `'lost'` if the process ends before the write
    */
-  finish(nodeId: string, finish: Finish, stored: (how: Stored) => void): void {
-    const { claim, transition, configVersion, idleItems, phases } = finish
-    // If the write is given up, nothing else needs to be done. An event has already reported the failure, the process is ending, and the
-    // run returns to the queue when its lease ends.
-    this.#batcher.push({ nodeId, claim, transition, configVersion, idleItems, phases }, stored, () => stored('lost'))
+  finish(finish: HeldFinish, stored: (how: Stored) => void): void {
+    this.#batcher.push(finish, stored)
   }
 
   /** The fences of claims whose outcomes the database refuses. These runs were executed and must not be executed again. */
@@ -77,7 +78,7 @@ export class Completer {
     this.#isAbandoned = true
   }
 
-  async #write(items: readonly Item[]): Promise<Stored[]> {
+  async #write(items: readonly HeldFinish[]): Promise<Stored[]> {
     const others = new Map<Claim, Stored>()
     for (const [nodeId, finishes] of Map.groupBy(items, (item) => item.nodeId)) {
       const results = await halved(

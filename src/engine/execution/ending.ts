@@ -66,10 +66,13 @@ export class Ending {
     if (hasLostLease(attempt) || !holdsLease()) this.lost(taken)
     else
       completer.finish(
-        nodeId,
         {
-          ...{ claim, transition, configVersion: attempt.configVersion, idleItems: attempt.idleItems },
-          phases: attempt.phasesText(transition, this.#parts.clock.now()),
+          nodeId,
+          claim,
+          transition,
+          configVersion: attempt.configVersion,
+          idleItems: attempt.idleItems,
+          phases: attempt.phasesText(transition, this.#parts.clock),
         },
         (stored) => this.#stored(taken, attempt, outcome, transition, stored),
       )
@@ -118,8 +121,9 @@ export class Ending {
   /** Decides the new state of a run from the handler's outcome. If this fails, the run fails, so that it does not stay `running`. */
   #decide(attempt: LiveAttempt, outcome: Outcome): Transition {
     try {
-      const advised = outcome.kind === 'success' ? outcome : withAdvice(attempt, outcome)
-      return settle(attempt.claim, advised, attempt.job.policy.retry, this.#parts.random())
+      const { retry } = attempt.job.policy
+      if (outcome.kind === 'success') return settle(attempt.claim, outcome, retry, 0)
+      return settle(attempt.claim, withAdvice(attempt, outcome), retry, this.#parts.random())
     } catch (thrown) {
       return { to: 'failed', error: runError(toError(thrown)) }
     }

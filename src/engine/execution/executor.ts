@@ -223,7 +223,7 @@ export class Executor extends Service {
   #giveBack(taken: Taken): void {
     const { claim, nodeId } = taken
     const transition = { to: 'queued', delayMs: 0, at: claim.runAt, counted: false } as const
-    this.#completer.finish(nodeId, { claim, transition }, (stored) => {
+    this.#completer.finish({ nodeId, claim, transition }, (stored) => {
       // If the claim is lost, another claim has the run, so it is not counted here.
       if (stored !== 'lost') this.#drain?.report.givenBack()
       this.#end(taken)
@@ -272,7 +272,7 @@ export class Executor extends Service {
     const { timeoutMs } = job.policy
     if (timeoutMs !== undefined)
       attempt.cancelTimeout = this.#deadlines.add(timeoutMs, () => attempt.abort(runTimedOut(claim, timeoutMs)))
-    const outcome = tracedRun(attempt, (one) => this.#pipeline.run(one))
+    const outcome = tracedRun(attempt, this.#pipeline)
     if (outcome instanceof Promise)
       void outcome.then(
         (late) => this.#over(taken, attempt, late),
@@ -339,7 +339,7 @@ export class Executor extends Service {
   #settled(run: SettledRun): void {
     if (run.outcome === 'interrupted' || run.outcome === 'waiting') this.#drain?.report.givenBack()
     else this.#drain?.report.ended()
-    for (const listener of this.#onSettled) listener(run)
+    this.#onSettled.forEach((listener) => listener(run))
   }
 
   #end({ claim, source }: Taken): void {

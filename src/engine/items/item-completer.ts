@@ -51,11 +51,11 @@ export class ItemCompleter {
 
   constructor(parts: ItemCompleterParts) {
     this.#parts = parts
-    this.#batcher = new Batcher((ends) => this.#write(ends), { largest: MAX_ENDS })
+    this.#batcher = new Batcher((ends) => this.#write(ends), { largest: MAX_ENDS, ifFailed: 'lost' })
   }
 
   finish(end: ItemFinish, stored: (how: ItemStored) => void): void {
-    this.#batcher.push(end, stored, () => stored('lost'))
+    this.#batcher.push(end, stored)
   }
 
   idle(): Promise<void> {

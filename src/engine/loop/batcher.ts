@@ -1,7 +1,7 @@
 interface Entry<T, R> {
   readonly item: T
   readonly resolve: (result: R) => void
-  readonly reject: (error: unknown) => void
+  readonly reject: ((error: unknown) => void) | undefined
 }
 
 /**
@@ -13,6 +13,7 @@ export class Batcher<T, R> {
   readonly #largest: number
   readonly #lanes: number
   readonly #isMoreComing: () => boolean
+  readonly #ifFailed: R | undefined
   #entries: Entry<T, R>[] = []
   #busy = 0
   #isScheduled = false
@@ -22,6 +23,7 @@ export class Batcher<T, R> {
    * @param flush receives at most `largest` items and returns their results in order; an error fails the whole batch
    * @param lanes how many batches may run at the same time
    * @param isMoreComing while it returns true, a batch that is not full waits for the next turn of the event loop
+   * @param ifFailed the result of items in a failed batch that were added without `reject`
    */
   constructor(
     flush: (items: readonly T[]) => Promise<readonly R[]>,
@@ -29,12 +31,19 @@ export class Batcher<T, R> {
       largest = 1_000,
       lanes = 1,
       isMoreComing = () => false,
-    }: { readonly largest?: number; readonly lanes?: number; readonly isMoreComing?: () => boolean } = {},
+      ifFailed,
+    }: {
+      readonly largest?: number
+      readonly lanes?: number
+      readonly isMoreComing?: () => boolean
+      readonly ifFailed?: R
+    } = {},
   ) {
     this.#flush = flush
     this.#largest = largest
     this.#lanes = lanes
     this.#isMoreComing = isMoreComing
+    this.#ifFailed = ifFailed
   }
 
   add(item: T): Promise<R> {
@@ -42,7 +51,7 @@ export class Batcher<T, R> {
   }
 
   /** Like `add`, but without a promise for each item. */
-  push(item: T, resolve: (result: R) => void, reject: (error: unknown) => void): void {
+  push(item: T, resolve: (result: R) => void, reject?: (error: unknown) => void): void {
     this.#entries.push({ item, resolve, reject })
     this.#schedule()
   }
@@ -75,7 +84,7 @@ export class Batcher<T, R> {
       const results = await this.#flush(batch.map((entry) => entry.item))
       answer = () => batch.forEach((entry, index) => entry.resolve(results[index] as R))
     } catch (error) {
-      answer = () => batch.forEach((entry) => entry.reject(error))
+      answer = () => batch.forEach(({ resolve, reject }) => (reject ? reject(error) : resolve(this.#ifFailed as R)))
     }
     this.#busy -= 1
     // Sends the next batch first, before the callers of this batch continue with their own work.

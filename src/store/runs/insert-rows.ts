@@ -88,7 +88,7 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
       if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
       const [answer, each = 0] = await Promise.all([inserting, step])
       const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)
-      for (const [place, index] of part.entries()) ids[index] = given[place] as number
+      part.forEach((index, place) => (ids[index] = given[place] as number))
     }
   }
   note(db, () => newRunGroups(rows, ids))

@@ -13,8 +13,11 @@ import { BUSY_TIMEOUT_MS } from './lock-wait.ts'
 import { makeFolder } from './make-folder.ts'
 import { nodeSqlite } from '../../../sql/node-sqlite.ts'
 import { returnsRows } from './returns-rows.ts'
+import { compiledToObject, copiedToObject, type ToObject } from './row-objects.ts'
 
 const CACHED_STATEMENTS = 200
+/** From this number of rows on, a function that is compiled for the statement's columns is worth its compilation. */
+const MANY_ROWS = 100
 
 /**
  * Opens the file, or creates it with its folder.
@@ -94,7 +97,8 @@ class BoundStatement implements SqliteStatement {
   readonly #statement: StatementSync
   readonly #answersArrays: boolean
   readonly #hasFixedNames: boolean
-  #known: ((row: unknown) => Record<string, unknown>) | undefined
+  #known: ToObject | undefined
+  #isCompiled = false
 
   constructor(statement: StatementSync, reader: boolean) {
     this.#statement = statement
@@ -122,7 +126,7 @@ class BoundStatement implements SqliteStatement {
   #rows(values: readonly SQLInputValue[], isExact: boolean): unknown[] {
     this.#statement.setReadBigInts(isExact)
     const rows: unknown[] = this.#statement.all(...values)
-    const objects = this.#answersArrays && rows.length > 0 ? rows.map(this.#toObject()) : rows
+    const objects = this.#answersArrays && rows.length > 0 ? rows.map(this.#toObject(rows.length)) : rows
     return isExact ? objects.map(exactRow) : objects
   }
 
@@ -133,7 +137,7 @@ class BoundStatement implements SqliteStatement {
   *iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
     let toObject: ((row: unknown) => unknown) | undefined
     for (const row of this.#statement.iterate(...parameters.map(bound)))
-      yield this.#answersArrays ? (toObject ??= this.#toObject())(row) : row
+      yield this.#answersArrays ? (toObject ??= this.#toObject(MANY_ROWS))(row) : row
   }
 
   /**
@@ -141,16 +145,11 @@ class BoundStatement implements SqliteStatement {
    * the statement may select all columns of a table, their names are read again for each result, because SQLite prepares the statement
    * again after a schema change.
    */
-  #toObject(): (row: unknown) => Record<string, unknown> {
-    if (this.#known) return this.#known
+  #toObject(rowCount: number): ToObject {
+    if (this.#known && (this.#isCompiled || rowCount < MANY_ROWS)) return this.#known
     const names = this.#statement.columns().map(({ name }) => name)
-    // Copying an empty object is twice as fast as adding the names one by one.
-    const empty: Record<string, unknown> = Object.fromEntries(names.map((name) => [name, null]))
-    const toObject = (row: unknown): Record<string, unknown> => {
-      const object = { ...empty }
-      for (let index = 0; index < names.length; index++) object[names[index] as string] = (row as unknown[])[index]
-      return object
-    }
+    this.#isCompiled = rowCount >= MANY_ROWS
+    const toObject = this.#isCompiled ? compiledToObject(names) : copiedToObject(names)
     if (this.#hasFixedNames) this.#known = toObject
     return toObject
   }

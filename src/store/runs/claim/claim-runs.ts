@@ -73,7 +73,7 @@ export class RunClaims {
       claimsFrom(dialect, admitted, (row) => claimOf(row, dialect, places.get(row.id))),
     )
     const [taken, read] = await Promise.all([taking, reading])
-    const claims = read.filter(({ runId }) => taken.has(runId))
+    const claims = taken ? read.filter(({ runId }) => taken.has(runId)) : read
     note(trx, () => runGroups(claims, 'running', request.nodeId))
     return { claims, blocked, leftPriority, refused, isOvertaken: claims.length === 0 }
   }

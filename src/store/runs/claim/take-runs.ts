@@ -5,7 +5,7 @@ import type { Tables } from '../../tables.ts'
 import type { ClaimRequest } from './claim-request.ts'
 
 /**
- * Changes queued runs to running. Returns the ids of those runs that no other node took first.
+ * Changes queued runs to running. Returns the ids of those runs that no other node took first; undefined: all of them.
  *
  * Runs that were read with SKIP LOCKED are already locked. A server without it reads them unlocked, so that claims do not wait for each
  * other; then the first node that writes a row gets the run. Instead of the node id, a token first marks the rows of this claim. No other
@@ -16,7 +16,7 @@ export async function takeRuns(
   dialect: Dialect,
   { nodeId, early }: Pick<ClaimRequest, 'nodeId' | 'early'>,
   ids: readonly number[],
-): Promise<ReadonlySet<number>> {
+): Promise<ReadonlySet<number> | undefined> {
   const owner = dialect.skipsLocked ? nodeId : randomUUID()
   await trx
     .updateTable('piko_run')
@@ -30,7 +30,7 @@ export async function takeRuns(
     .where(dialect.isAmong(ids))
     .where(dialect.checkedState, '=', 'queued')
     .execute()
-  if (dialect.skipsLocked) return new Set(ids)
+  if (dialect.skipsLocked) return undefined
   const rows = await trx
     .selectFrom('piko_run')
     .select('id')
