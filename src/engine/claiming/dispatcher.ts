@@ -343,11 +343,8 @@ export class Dispatcher extends LoopService {
 
   /** Leaves out jobs that this node does not know. The executor returns their runs to the queue for other nodes. */
   #leaveOutUnknown(claims: readonly Claim[]): void {
-    let checked: string | undefined
-    for (const { jobId } of claims) {
-      if (jobId === checked) continue
-      checked = jobId
-      if (!this.#parts.registry.find(jobId)) this.#leftOut.addForGood(jobId)
-    }
+    claims.forEach(({ jobId }, index) => {
+      if (jobId !== claims[index - 1]?.jobId && !this.#parts.registry.find(jobId)) this.#leftOut.addForGood(jobId)
+    })
   }
 }
