@@ -117,8 +117,8 @@ export class RateWindows {
   }
 
   /**
-   * Creates the place of a run. The database has read its clock between the query and the answer. To be safe, the place opens as if the
-   * clock had been read at the answer, and closes as if it had been read at the query.
+   * Creates the place of a run. The database reads its clock at some time between the query and the answer. To be safe, the place opens as
+   * if the clock had been read at the answer, and closes as if it had been read at the query.
    */
   #placeOf({ key, limit }: RateWindow, slack: number, freeInMs: number): RatePlace {
     const usedInMs = Math.max(freeInMs, answerMs(limit))

@@ -173,8 +173,8 @@ interface Ledger {
 }
 
 /**
- * Calculates the figures of a job's windows. All times are in milliseconds. If a tick has passed without being planned, data is missing
- * too. Pure.
+ * Calculates the figures of a job's windows. The arguments are in milliseconds, the figures in seconds. If a tick has passed without being
+ * planned, data is missing too. Pure.
  */
 export function windowFigures(now: number, ledger: Ledger): WindowFigures {
   const { cursor, nextTick, hole, missing, missingEnd, counts } = ledger

@@ -29,8 +29,8 @@ const MAX_ROWS = 500
 const ROW_BYTES = 350
 
 /**
- * The history of unsuccessful attempts. The transaction that ends an attempt also writes its row. A successful attempt has no row, because
- * it is the last one of its run, whose own row has all its data. So nothing is written here in the normal case.
+ * The history of unsuccessful attempts. The transaction that ends an attempt also writes its row. A successful attempt has no row: it is
+ * the run's last attempt, and the run's own row has all its data. So nothing is written here in the normal case.
  */
 export class AttemptStore {
   readonly #database: Database

@@ -25,7 +25,7 @@ export interface ItemRunInfo {
   readonly fence: number
   readonly run: ClaimRow
   readonly state: RunState
-  /** Whether the items of the run must not run, because it is being cancelled or was replayed. */
+  /** Whether the items must not be executed, because the run is being cancelled or was replayed. */
   readonly isCancelled: boolean
   /** When the first items were stored, in milliseconds on the database's clock. */
   readonly begunMs: number

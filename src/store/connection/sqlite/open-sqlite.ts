@@ -141,9 +141,9 @@ class BoundStatement implements SqliteStatement {
   }
 
   /**
-   * Returns a function that converts a row's array to an object: objects from `node:sqlite` take twice as long to create and to read. If
-   * the statement may select all columns of a table, their names are read again for each result, because SQLite prepares the statement
-   * again after a schema change.
+   * Returns a function that converts a row's array to an object, because objects from `node:sqlite` take twice as long to create and to
+   * read. If the statement may select all columns of a table, their names are read again for each result, because SQLite prepares the
+   * statement again after a schema change.
    */
   #toObject(rowCount: number): ToObject {
     if (this.#known && (this.#isCompiled || rowCount < MANY_ROWS)) return this.#known
