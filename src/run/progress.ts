@@ -49,8 +49,7 @@ const SMOOTHING_MS = 20_000
 /** Reports within this time are measured together, because a speed between two calls in the same turn would mean nothing. */
 const MIN_SPAN_MS = 200
 /**
- * The last speed is out of date if there has been no report for this long, and also for three times as long as one unit of `done` takes at
- * that speed.
+ * How long the last speed stays valid: this long, or three times as long as one unit of `done` takes at that speed, whichever is longer.
  */
 const MIN_STALE_MS = 30_000
 const STALE_PAUSES = 3

@@ -148,8 +148,8 @@ const WORD_AFTER = /[ \t][A-Za-z]/y
 const NAME_BEFORE = /[\w-]{0,64}$/
 
 /**
- * Whether a doubtful key is only the end of another word, or its value is harmless: a kind of login, a count, the type of a function, or a
- * word of a sentence, such as `first pass: 12 rows` or `auth: failed for ann`.
+ * Whether a doubtful key is only the end of another word, or its value is harmless. Harmless values are a kind of login, a count, the type
+ * of a function, and a word of a sentence, such as `first pass: 12 rows` or `auth: failed for ann`.
  */
 function isDoubtfulProse({ text, match, end, value, isQuoted }: Found): boolean {
   const before = NAME_BEFORE.exec(text.slice(Math.max(0, match.index - 64), match.index))?.[0] ?? ''

@@ -104,7 +104,7 @@ export class Dispatcher extends LoopService {
 
   /**
    * Reserves a slot for a new run, so that the run is stored as already claimed by this node. Returns undefined if the run has to wait in
-   * the queue, for example because other runs are already waiting, no slot is free, or its job has limits, which all nodes share.
+   * the queue. For example, other runs are already waiting, no slot is free, or its job has limits, which all nodes share.
    *
    * @returns the node's id; the caller must then call `begin` or `release`
    */

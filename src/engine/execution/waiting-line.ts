@@ -79,7 +79,7 @@ export class WaitingLine<T> {
       if (!first) return
       const leftMs = first.since + PATIENCE_MS - this.#clock.monotonic()
       if (leftMs > 0) this.#time(leftMs)
-      // Also returns the later claims, because they would have to wait just as long as the first one.
+      // Also returns the later claims to the queue, because they would have to wait just as long as the first one.
       else this.giveBackAll()
     })
   }

@@ -35,7 +35,7 @@ export interface ElectorParts extends LoopServiceParts {
 const NAME = /^[\w.:/-]{1,100}$/
 const PREFIX = 'elector:'
 const CHECKS: OptionChecks<ElectorOptions> = { ttl: aDuration(1_000, MAX_STORED_MS) }
-/** The maximum time between two attempts of a follower to lead. */
+/** The maximum time, on average, between two attempts of a follower to lead. Each pause is random, up to a quarter shorter or longer. */
 const MAX_RETRY_MS = 1_000
 /** How long to wait for the leader's functions when a term ends. After that, the lease is released only when they end. */
 const MAX_WORK_MS = 4_000

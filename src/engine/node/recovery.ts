@@ -133,7 +133,8 @@ export class Recovery extends LoopService {
 
   async #recoverOrphans(): Promise<void> {
     const { runs, nodes, events, onRecovered } = this.#parts
-    // The node's own lease is left out: only the heartbeat decides whether it is lost. Until then, the node continues to claim and execute runs.
+    // The node's own lease is left out: only the heartbeat decides whether it is lost. Until then, the node continues to claim and execute
+    // runs.
     const ownId = this.#parts.nodeId()
     await nodes.shortenOdd()
     const expired = (await nodes.expired()).filter(({ id }) => id !== ownId)

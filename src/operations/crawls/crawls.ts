@@ -44,18 +44,18 @@ export class Crawls {
    * Returns how many pages of a run are in each state, its speed, its steps and its hosts.
    *
    * @param crawl the number of a run, or a crawl, which means its newest run with pages
-   * @throws PikoError `RUN_UNKNOWN`, or `ITEM_UNKNOWN` if there are no pages
+   * @throws PikoError `JOB_UNKNOWN`, `RUN_UNKNOWN`; `ITEM_UNKNOWN` if there are no pages
    */
   async status(crawl: CrawlRef): Promise<CrawlStatus> {
     return crawlStatusOf(await this.#items.status(await this.#runOf('crawls.status', crawl)))
   }
 
-  /** Lists pages of a run, ordered by id. @throws PikoError `ITEM_UNKNOWN`, `USAGE` */
+  /** Lists pages of a run, ordered by id. @throws PikoError `JOB_UNKNOWN`, `ITEM_UNKNOWN`, `USAGE` */
   async items(crawl: CrawlRef, filter: PageFilter = {}): Promise<CrawlPages> {
     return this.#pages('crawls.items', crawl, optionsOf('crawls.items', filter))
   }
 
-  /** Lists dead pages of a run with their errors, ordered by id. @throws PikoError `ITEM_UNKNOWN`, `USAGE` */
+  /** Lists dead pages of a run with their errors, ordered by id. @throws PikoError `JOB_UNKNOWN`, `ITEM_UNKNOWN`, `USAGE` */
   async dead(crawl: CrawlRef, filter: Omit<PageFilter, 'state'> = {}): Promise<CrawlPages> {
     return this.#pages('crawls.dead', crawl, { ...optionsOf('crawls.dead', filter), state: 'dead' })
   }
@@ -71,7 +71,7 @@ export class Crawls {
    * new request. A failed run becomes running again, and its window succeeds if its pages do.
    *
    * @param crawl the number of a run, or a crawl, which means its newest 1,000 runs that have not succeeded
-   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded
+   * @throws PikoError `JOB_UNKNOWN`, `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded
    */
   async replay(crawl: CrawlRef, filter: PageReplay = {}): Promise<CrawlReplayed> {
     const { step, host, ...rest } = optionsOf('crawls.replay', filter)
