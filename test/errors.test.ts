@@ -18,8 +18,8 @@ describe('docs/errors.md', () => {
     expect(page.match(/^### /gm)).toHaveLength(ERROR_CODES.length)
   })
 
-  it.each([...ERROR_CODES])('gives the cause, the cure and the exit code of %s', (code) => {
-    expect(sections.get(code)).toMatch(/\*\*Cause\*\*: \S.*\*\*Cure\*\*: \S/)
+  it.each([...ERROR_CODES])('gives the cause, the fix and the exit code of %s', (code) => {
+    expect(sections.get(code)).toMatch(/\*\*Cause\*\*: \S.*\*\*Fix\*\*: \S/)
     expect(sections.get(code)).toContain(` Exit code ${EXIT_CODES[code]}. `)
   })
 })

@@ -32,7 +32,7 @@ const NOUNS: Readonly<Record<string, string>> = {
   locks: 'Named locks.',
   metrics: 'Figures of the fleet.',
   nodes: 'The processes of the fleet.',
-  notify: 'Ways to tell people.',
+  notify: 'Ways to notify people.',
   resources: 'Pools that jobs share.',
   runs: 'Executions of jobs.',
   schedules: 'When jobs run.',

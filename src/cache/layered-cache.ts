@@ -477,7 +477,7 @@ export class LayeredCache<V> implements Cache<V> {
   #contended(key: string): PikoError {
     return new PikoError(
       'CACHE_UNAVAILABLE',
-      `cache "${this.name}": ${describe(key)} can't be changed, because others changed it at the same time in ${MAX_TRIES} tries; repeat the call`,
+      `cache "${this.name}": ${describe(key)} can't be changed, because other callers changed it during each of ${MAX_TRIES} tries; repeat the call`,
       { details: { cache: this.name, key } },
     )
   }

@@ -114,10 +114,10 @@ export class Jobs {
   }
 
   /**
-   * Explains why a job ran or did not run at an instant of its schedule. Default: its last planned tick, or the oldest run that is due if
-   * that tick's run has ended. For a job with windows, the instant selects a window: the one that starts then, otherwise the one that is
-   * due then, otherwise the one that contains the instant. The answer says which one. `'2025-06-15'` means the beginning of that day in
-   * the job's time zone.
+   * Explains why a job ran or did not run at an instant of its schedule. Default: the oldest window that waits for other jobs; if none
+   * waits, the last planned tick, or the oldest run that is due if that tick's run has ended. For a job with windows, the instant selects a
+   * window: the one that starts then, otherwise the one that is due then, otherwise the one that contains the instant. The answer says
+   * which one. `'2025-06-15'` means the beginning of that day in the job's time zone.
    *
    * @throws PikoError `JOB_UNKNOWN`, `USAGE`
    */

@@ -270,7 +270,7 @@ export class Lender {
       resource = await construct(node.resourceClass)
     } catch (error) {
       needs?.release()
-      throw failed(this.name, 'could not be made', error)
+      throw failed(this.name, 'could not be created', error)
     }
     const onUnused = (unused: Generation): void => void this.#closeUnused(unused)
     try {

@@ -186,7 +186,7 @@ export class SinkPool {
       this.#sinks.set(sinkClass, owned)
       return owned
     } catch (error) {
-      throw failed(name, 'could not be made', error)
+      throw failed(name, 'could not be created', error)
     }
   }
 

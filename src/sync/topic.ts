@@ -180,7 +180,7 @@ async function called<V>(fn: () => V | Promise<V>): Promise<V> {
 function contended(topic: string): PikoError {
   return new PikoError(
     'SHARED_CONTENDED',
-    `"${topic}" can't be changed, because others changed it at the same time in ${MAX_TRIES} tries; try again later, or change it less often`,
+    `"${topic}" can't be changed, because other writers changed it during each of ${MAX_TRIES} tries; try again later, or change it less often`,
     { details: { topic, tries: MAX_TRIES } },
   )
 }

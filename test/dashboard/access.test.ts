@@ -107,7 +107,7 @@ it('a token that is limited to jobs is led to them, and the palette offers only 
   await page.keyboard.press('Enter')
   const alert = page.getByRole('alert')
   await alert.getByText('limited to the jobs other, sync_*').waitFor()
-  await alert.getByLabel('The id of a job like sync_*').waitFor()
+  await alert.getByLabel('The id of a job that matches sync_*').waitFor()
   expect(await alert.count()).toBe(1)
   await expectAccessible(page)
   await page.keyboard.press('Control+k')

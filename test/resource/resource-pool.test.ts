@@ -247,7 +247,7 @@ describe('ResourcePool.borrow', () => {
       }
     }
     const pool = new ResourcePool()
-    await expect(pool.borrow({ db: Db }, resourceContext())).rejects.toThrow('resource Db could not be made: no dsn')
+    await expect(pool.borrow({ db: Db }, resourceContext())).rejects.toThrow('resource Db could not be created: no dsn')
     expect((await pool.borrow({ db: Db }, resourceContext())).values).toEqual({ db: 2 })
   })
 })

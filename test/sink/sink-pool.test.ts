@@ -125,7 +125,7 @@ describe('SinkPool.forRun', () => {
     const refused = (sink: unknown): Promise<unknown> => newPool().forRun({ out: sink } as SinkMap, sinkScope())
     await expect(refused(undefined)).rejects.toThrow('sink out is undefined; expected a subclass of Sink')
     await expect(refused(Sized)).rejects.toThrow('sink Sized: batchSize is 0.5; expected a whole number from 1')
-    await expect(refused(Thrower)).rejects.toThrow('sink Thrower could not be made: no bucket')
+    await expect(refused(Thrower)).rejects.toThrow('sink Thrower could not be created: no bucket')
   })
 })
 

@@ -5,7 +5,7 @@ import { givenInstant, idNumber, instant, jobId, json, name, page, pageOf } from
 
 const outcome = z.enum(['started', 'done', 'unknown']).meta({
   description:
-    '`started`: in progress, or its process ended during it. `unknown`: it failed, and may have done a part.',
+    '`started`: in progress, or its process ended during it. `unknown`: it failed, and may have been partly done.',
 })
 
 export const change = z.object({

@@ -271,7 +271,8 @@ export const JOBS = [
     role: 'viewer',
     summary: 'Explains why a job did or did not run at an instant of its schedule.',
     description:
-      'Without `tick`, the last planned tick is explained, or the oldest run that is due if the run of that tick has ended.',
+      'Without `tick`, explains the oldest window that waits for other jobs. If none waits, explains the last planned tick, or the ' +
+      'oldest run that is due if the run of that tick has ended.',
     params,
     query: z.strictObject({ tick: givenMoment.optional() }),
     answer: why,

@@ -29,7 +29,8 @@ const span = z.object({ start: instant, end: instant, state: z.enum([...WINDOW_S
 
 const summary = z.object({
   countedFrom: instant.optional().meta({
-    description: 'The counts, and the search for missing windows, begin here; absent: with the first window.',
+    description:
+      'The counts, and the search for missing windows, begin here. If absent, they begin with the first window.',
   }),
   jobId: z.string(),
   counts: z.record(z.string(), count),

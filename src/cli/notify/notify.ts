@@ -21,7 +21,7 @@ export function addNotify(program: Command): void {
   notify
     .command('test')
     .description(
-      'Sends a test message to each notifier of the [notify] settings; with --url, to those of the node. Exit code 1 if one fails.',
+      'Sends a test message to each notifier of the [notify] settings; with --url, to those of the node. Exits with 1 if one fails.',
     )
     .option('--to <notifier>', 'only this notifier, such as slack')
     .addHelpText('after', examples(['piko notify test', 'piko notify test --to slack --json']))

@@ -41,7 +41,7 @@ async function created(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'wx', 0o600)
   } catch (cause) {
-    const message = `the heap snapshot can not be written to ${path}: ${messageOf(cause)}; name a new file in a folder that you may write`
+    const message = `the heap snapshot can't be written to ${path}: ${messageOf(cause)}; name a new file in a folder that you may write`
     throw new PikoError('USAGE', message, { cause })
   }
 }

@@ -18,8 +18,8 @@ export function addWhy(parent: Command): void {
     .argument('<job>', 'id of the job')
     .argument(
       '[tick]',
-      "the start of a window, a tick, or a date in the job's time zone; default: the tick of the oldest waiting window; otherwise the " +
-        'last planned tick; if the run of that tick has ended, the oldest due run',
+      "the start of a window, a tick, or a date in the job's time zone; default: the oldest waiting window, otherwise the last planned " +
+        'tick, or the oldest due run if the run of that tick has ended',
       parseMoment,
     )
     .option('--steps', 'also print what each rule decided, with its evidence')

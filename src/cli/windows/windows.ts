@@ -109,8 +109,9 @@ function addSummary(windows: Command): void {
   windows
     .command('summary')
     .description(
-      'Shows how far a job is: the number of windows in each state, the watermark (the end of the unbroken sequence of ' +
-        'succeeded windows) and its start, the first window that has not succeeded, and the spans that never ran. Changes nothing.',
+      'Shows how far a job is: the number of windows in each state, the watermark (the end of the unbroken sequence of succeeded ' +
+        'windows) and where that sequence begins. Also shows the first window that has not succeeded, and the spans that never ran. ' +
+        'Changes nothing.',
     )
     .argument('<job>', 'id of a job with windows')
     .addHelpText(

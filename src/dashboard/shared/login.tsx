@@ -27,7 +27,7 @@ export function Login() {
           void enter()
         }}
       >
-        <p>This server answers only with a token. The browser keeps a session that ends by itself, not the token.</p>
+        <p>This server requires a token. The browser does not keep the token, only a session that expires.</p>
         <div class="fields">
           <label>
             Token

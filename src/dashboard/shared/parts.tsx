@@ -63,7 +63,7 @@ export function Failure({ error, retry }: { readonly error: Error; readonly retr
   if (error instanceof ApiError && error.status === FORBIDDEN) {
     return (
       <div class="failure" role="alert">
-        <p>You may not see this: {error.message}</p>
+        <p>You are not allowed to see this: {error.message}</p>
         {limitedTo.value && <Allowed globs={limitedTo.value} />}
       </div>
     )
@@ -105,7 +105,7 @@ function Allowed({ globs }: { readonly globs: readonly string[] }) {
               }}
             >
               <label>
-                The id of a job like {globs.filter((glob) => !isExact(glob)).join(', ')}
+                The id of a job that matches {globs.filter((glob) => !isExact(glob)).join(', ')}
                 <input required value={typed} onInput={({ currentTarget }) => setTyped(currentTarget.value.trim())} />
               </label>
               <button type="submit">Open</button>

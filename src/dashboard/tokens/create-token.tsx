@@ -7,7 +7,7 @@ import { useReveal } from '../shared/reveal.ts'
 const WORDS: Readonly<Record<Role, string>> = {
   viewer: 'It can read everything, and change nothing.',
   operator: 'It can run, cancel, pause and backfill.',
-  admin: 'It can do everything, also make tokens.',
+  admin: 'It can do everything, including the creation of tokens.',
 }
 
 /** The form that creates a token with a role, for some or all jobs. */

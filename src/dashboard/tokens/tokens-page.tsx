@@ -48,7 +48,7 @@ export function TokensPage() {
           {({ items, next }) =>
             items.length === 0 ? (
               <Empty title="No token yet">
-                <p>A token lets a person or program use this server from another machine. Make one above.</p>
+                <p>A token lets a person or program use this server from another machine. Create one above.</p>
               </Empty>
             ) : (
               <>

@@ -99,7 +99,7 @@ export class FileAttempt {
     await files.discard(this.#folder).catch((error: unknown) => {
       scope.log.warn(
         { err: toError(error), folder: this.#folder },
-        'temporary files of a failed attempt could not be deleted; the sink deletes them when it starts a day later',
+        'temporary files of a failed attempt could not be deleted; the sink deletes them if it opens at least a day later',
       )
     })
   }

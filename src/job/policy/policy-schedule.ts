@@ -69,7 +69,7 @@ export function scheduleOf(
   if (windows && given.every((kind) => kind === 'at') && (!hasGrid || given.length > 0)) {
     faults.add(
       hasGrid
-        ? 'its windows need a schedule that repeats: cron, every, or none beside windows.grid'
+        ? 'its windows need cron or every, or no schedule besides windows.grid'
         : 'its windows need a schedule whose ticks end them: cron, every or windows.grid',
     )
   }

@@ -88,7 +88,7 @@ class Dialer {
     if (!(error instanceof PikoError) || (error.code !== 'LINK_LOST' && error.code !== 'LINK_BROKEN')) return error
     const why = error.cause === undefined ? error.message : messageOf(error.cause)
     const advice = trustAdvice(error) ?? 'check the address, and that the other end listens'
-    const message = `can not connect to ${addressText(this.#address)}: ${why}; ${advice}`
+    const message = `cannot connect to ${addressText(this.#address)}: ${why}; ${advice}`
     return new PikoError('LINK_UNREACHABLE', message, { cause: error, details: { url: this.#options.url } })
   }
 

@@ -226,7 +226,7 @@ export class LinkServer extends Service {
   }
 
   #routesRefused(error: unknown): void {
-    this.log.error({ err: error }, 'a change of the routes can not take effect; the previous routes stay in force')
+    this.log.error({ err: error }, 'a change of the routes cannot take effect; the previous routes stay in force')
   }
 
   #refuse(): void {
@@ -295,7 +295,7 @@ async function opened(server: Server, where: string, listenNow: () => void): Pro
   try {
     await promise
   } catch (cause) {
-    const message = `a link can not listen on ${where}: ${messageOf(cause)}; choose another address, or end the program that uses it`
+    const message = `a link cannot listen on ${where}: ${messageOf(cause)}; choose another address, or end the program that uses it`
     throw new PikoError('LINK_LISTEN_FAILED', message, { cause, details: { where } })
   } finally {
     server.off('error', reject)

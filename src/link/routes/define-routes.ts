@@ -103,7 +103,7 @@ export class Routes {
    */
   mount(other: Routes): this {
     if (!(other instanceof Routes)) throw usage(`mount got ${describe(other)}; expected the result of defineRoutes`)
-    if (other === this || other.#contains(this)) throw usage('routes can not contain themselves')
+    if (other === this || other.#contains(this)) throw usage('routes cannot contain themselves')
     if (!this.#mounted.includes(other)) this.#mounted.push(other)
     other.#watchers.add(this.#changed)
     this.#changed()

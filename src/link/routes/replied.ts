@@ -59,7 +59,7 @@ export function bytesIn(value: unknown): Buffer | undefined {
 /** Encodes a value as JSON in bytes. Undefined becomes no bytes. @throws TypeError if JSON can't represent it */
 export function jsonBytes(value: unknown): Buffer {
   // JSON would silently write them as `{}`.
-  if (value instanceof Map || value instanceof Set) throw new TypeError('JSON can not represent a Map or Set')
+  if (value instanceof Map || value instanceof Set) throw new TypeError('JSON cannot represent a Map or Set')
   return value === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(value) ?? '')
 }
 

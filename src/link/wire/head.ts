@@ -52,7 +52,7 @@ export function readOpen(body: Buffer, maxFrame: number): { readonly head: Head;
   const first = body.subarray(4 + length)
   if (first.length > maxFrame) throw broken(`${first.length} bytes in one frame`)
   const head = readHead(body.toString('utf8', 4, 4 + length))
-  if (!head) throw broken('a head that can not be read')
+  if (!head) throw broken('a head that cannot be read')
   return { head, first }
 }
 
@@ -115,6 +115,6 @@ export function readReplyEnd(bytes: Buffer): ReplyEnd | undefined {
   if (bytes.length === 0) return undefined
   const end = safely(() => JSON.parse(bytes.toString()) as unknown, undefined)
   const status = propertyOf(end, 'status')
-  if (typeof status !== 'number' || !isCount(status, 999)) throw broken('the end of a reply that can not be read')
+  if (typeof status !== 'number' || !isCount(status, 999)) throw broken('an end of a reply that cannot be read')
   return { status, body: propertyOf(end, 'body') }
 }

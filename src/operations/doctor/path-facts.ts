@@ -8,7 +8,7 @@ export interface PathFact {
   /** The key of the setting, such as `sinks.spill_dir`. */
   readonly key: string
   readonly origin: string
-  readonly use: 'folder to write' | 'file to read'
+  readonly use: 'writable folder' | 'readable file'
   /** The absolute path. */
   readonly path: string
   /** The file or folder that prevents the use of the path: the path itself, or the nearest existing folder above it. */
@@ -24,17 +24,17 @@ type Paths = Pick<LoadedSettings, 'settings' | 'origins'>
 export function unusablePaths({ settings, origins }: Paths): PathFact[] {
   const { sinks, items, http } = settings
   const paths = [
-    { key: 'sinks.spill_dir', use: 'folder to write', given: sinks.spillDir },
-    { key: 'items.bodies', use: 'folder to write', given: items.bodies },
-    { key: 'http.tokens_file', use: 'file to read', given: http.tokensFile },
+    { key: 'sinks.spill_dir', use: 'writable folder', given: sinks.spillDir },
+    { key: 'items.bodies', use: 'writable folder', given: items.bodies },
+    { key: 'http.tokens_file', use: 'readable file', given: http.tokensFile },
   ] as const
   return paths.flatMap(({ key, use, given }): PathFact[] => {
     const origin = origins.get(key) ?? 'default'
     if (given === '') return []
     const path = resolve(given)
-    const at = use === 'file to read' ? path : existing(path)
+    const at = use === 'readable file' ? path : existing(path)
     if (origin === 'default' && at !== path) return []
-    const problem = use === 'file to read' ? fileProblem(path) : folderProblem(at)
+    const problem = use === 'readable file' ? fileProblem(path) : folderProblem(at)
     return problem === undefined ? [] : [{ key, origin, use, path, at, problem }]
   })
 }

@@ -44,7 +44,8 @@ export interface WhySources {
 const MAX_QUEUED = 100
 
 /**
- * Explains a job at an instant. Default: its last planned tick, or the oldest run that is due if the run of that tick has ended.
+ * Explains a job at an instant. Default: the oldest window that waits for other jobs; if none waits, the last planned tick, or the oldest
+ * run that is due if the run of that tick has ended.
  *
  * @throws PikoError `JOB_UNKNOWN`
  */

@@ -51,6 +51,6 @@ export const history = {
     default: 10,
     min: 1,
     max: 1_000_000,
-    help: 'A run fails when this many nodes have died while executing it, because it may be the cause.',
+    help: 'A run fails when this many nodes have died while executing it, because the run may be the cause.',
   }),
 }

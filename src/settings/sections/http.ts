@@ -20,7 +20,7 @@ export const http = {
   requireToken: flag({
     key: 'require_token',
     default: false,
-    help: 'Require a token from this machine too. Set it behind a proxy on the same machine.',
+    help: 'Require a token for requests from this machine too. Set this if a proxy runs on the same machine.',
   }),
   trustForwarded: flag({
     key: 'trust_forwarded',

@@ -96,9 +96,9 @@ describe('diagnose', () => {
       }),
     ).toEqual([
       expect.stringMatching(
-        /^warning \[sinks\] spill_dir = .*\/file\/spill \(override\) is not a folder to write: .*file is not a folder → name another folder: \[sinks\]\nspill_dir = "/,
+        /^warning \[sinks\] spill_dir = .*\/file\/spill \(override\) is not a writable folder: .*file is not a folder → name another folder: \[sinks\]\nspill_dir = "/,
       ),
-      expect.stringMatching(/^warning \[items\] bodies = .*\/file \(override\) is not a folder to write/),
+      expect.stringMatching(/^warning \[items\] bodies = .*\/file \(override\) is not a writable folder/),
       expect.stringMatching(/^warning \[http\] tokens_file = .*ENOENT.* → create .*none, or chown/),
     ])
     expect(

@@ -10,7 +10,7 @@ export const paths = check({
       severity: 'warning',
       found: `[${key.replace('.', '] ')} = ${path} (${origin}) is not a ${use}: ${problem}`,
       remedy:
-        use === 'file to read'
+        use === 'readable file'
           ? `create ${path}, or chown $(id -u) ${path}; chmod u+r ${path}`
           : problem.includes('is not a folder')
             ? `name another folder: ${lineOf(key)}`
