@@ -97,7 +97,7 @@ export default async function stages(config: SystemConfig): Promise<Found> {
       items: rate(spanMs),
       'items, storing of the seeds included': rate(publishedMs),
       'items, from request to end of run': rate(wholeMs),
-      'share of the ceiling': { value: ((items / spanMs) * 1_000 * ioMs * 100) / (workers * 1_000), unit: '%' },
+      'share of the maximum': { value: ((items / spanMs) * 1_000 * ioMs * 100) / (workers * 1_000), unit: '%' },
     },
     settings: { items, workers, ioMs },
   }

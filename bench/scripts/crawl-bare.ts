@@ -20,7 +20,7 @@ export default async function crawlBare(config: SystemConfig): Promise<Found> {
     about: { versions: {}, settings: {} },
     values: {
       items: { value: rate, unit: 'items/s' },
-      'share of the ceiling': { value: (rate / ((workers / ioMs) * 1_000)) * 100, unit: '%' },
+      'share of the maximum': { value: (rate / ((workers / ioMs) * 1_000)) * 100, unit: '%' },
     },
     settings: { items, workers, ioMs },
   }

@@ -38,7 +38,7 @@ export default async function crawl(config: SystemConfig): Promise<Found> {
     about,
     values: {
       items: { value: rate, unit: 'items/s' },
-      'share of the ceiling': { value: (rate / ((workers / ioMs) * 1_000)) * 100, unit: '%' },
+      'share of the maximum': { value: (rate / ((workers / ioMs) * 1_000)) * 100, unit: '%' },
     },
     settings: { items, workers, ioMs },
   }

@@ -41,7 +41,7 @@ export default async function rate(config: SystemConfig): Promise<Found> {
   return {
     about,
     values: {
-      reached: { value: (reached / limit) * 100, unit: '% of the rate' },
+      'rate reached': { value: (reached / limit) * 100, unit: '% of the rate' },
       'maximum runs begun in one second': { value: fullestSpan(begun, SECOND_MS), unit: 'runs' },
       'maximum calls received in one second': { value: fullestSpan(server.hits, SECOND_MS), unit: 'calls' },
     },

@@ -127,7 +127,7 @@ describe('routes', () => {
     const routes = defineRoutes().on('/a', () => 1)
     expect(() => routes.on('/a', () => 2)).toThrow('has a route already; remove it first')
     expect(() => routes.on('b', () => 2)).toThrow('expected a string that begins with "/"')
-    expect(() => routes.mount(routes)).toThrow('routes can not contain themselves')
+    expect(() => routes.mount(routes)).toThrow('routes cannot contain themselves')
     expect(() => linkOf(line()[0], { role: 'dial', routes: [routes, defineRoutes().on('/a', () => 3)] })).toThrow(
       'two routes have the path "/a"',
     )
