@@ -32,7 +32,7 @@ it('piko attach writes a snapshot of the heap to a new file of this user alone, 
   for (const wrong of [heap, join(folder, 'no folder/of it.heapsnapshot'), folder])
     await expect(take(wrong)).rejects.toMatchObject({
       code: 'USAGE',
-      message: expect.stringContaining(`can not be written to ${wrong}`) as string,
+      message: expect.stringContaining(`can't be written to ${wrong}`) as string,
     })
   const late = take(join(folder, 'late.heapsnapshot'))
   child.kill('SIGKILL')
