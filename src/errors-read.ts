@@ -9,8 +9,12 @@ const LONGEST_SHOWN = 120
 const MAX_SHOWN_PARTS = 1_000
 const MAX_CHAIN = 8
 const MAX_PARTS = 10
-/** The maximum number of prototypes to read. A proxy's `getPrototypeOf` could return new ones forever. */
-const MAX_PROTOTYPES = 100
+const MAX_FIELDS = 20
+/** How many errors one message shows. Errors within errors would otherwise be ten times as many at each depth. */
+const MAX_SHOWN_ERRORS = 30
+const LONGEST_LINE = 1_000
+/** How much of one message or stack is read. Strings of hundreds of megabytes can't be joined. */
+const LONGEST_READ = 100_000
 
 /** Returns the result of `read`, or `otherwise` if it throws. */
 export function safely<T, F>(read: () => T, otherwise: F): T | F {
@@ -92,40 +96,74 @@ export function chainOf(thrown: unknown): unknown[] {
   return chain
 }
 
-/** Returns the message of an error for people. If it is empty, uses the messages of its inner errors, its code or its cause. */
+/** Returns the message of an error for people. If it is empty, uses the messages of its inner errors, its code, its cause or its fields. */
 export function messageOf(thrown: unknown): string {
-  return summary(thrown, MAX_CHAIN)
+  return isError(thrown) ? summary(thrown, new Shown()) : describeThrown(thrown)
 }
 
-/** Returns `name: message` for an error; shows any other value as {@link describe} does. */
+/** Returns `name: message` for an error; shows any other value as JSON or as Node does. */
 export function headline(thrown: unknown): string {
-  return lineOf(thrown, MAX_CHAIN)
+  return lineOf(thrown, new Shown())
 }
 
 /** The default messages of `Promise.any` and `using`. They contain no reason. */
 const SAYS_NOTHING = new Set(['All promises were rejected', 'An error was suppressed during disposal.'])
 
-function summary(thrown: unknown, deepest: number): string {
-  if (!isError(thrown)) return describe(thrown)
-  const { message, code, errorCount, cause } = readError(thrown)
-  if (message !== '' && (errorCount === 0 || !SAYS_NOTHING.has(message))) return message
-  if (deepest === 0) return message
-  if (errorCount > 0) return `${message || `${errorCount} errors`}: ${partsText(thrown, deepest - 1)}`
+/** Which errors a text shows already. An error may contain itself, or the same errors a million times. */
+class Shown {
+  #left = MAX_SHOWN_ERRORS
+  readonly #open = new Set<object>()
+
+  /** Whether one more error may be shown. */
+  next(): boolean {
+    return this.#left-- > 0
+  }
+
+  /** Reads what an error contains. Returns `otherwise` if this would never end. */
+  within(error: object, read: () => string, otherwise: string): string {
+    if (this.#open.has(error) || this.#open.size >= MAX_CHAIN) return otherwise
+    this.#open.add(error)
+    const text = read()
+    this.#open.delete(error)
+    return text
+  }
+}
+
+function summary(error: Error, shown: Shown): string {
+  const parts = readError(error)
+  const message = parts.message.slice(0, LONGEST_READ)
+  if (message !== '' && (parts.errorCount === 0 || !SAYS_NOTHING.has(message))) return message
+  return shown.within(error, () => reasonOf(error, { ...parts, message }, shown), message)
+}
+
+/** Returns what an error says without a message of its own. */
+function reasonOf(error: Error, { message, code, errors, errorCount, cause }: ErrorParts, shown: Shown): string {
+  if (errorCount > 0) return `${message || `${errorCount} errors`}: ${partsText(errors, errorCount, shown)}`
   if (code !== undefined) return String(code)
-  return cause === undefined ? '' : lineOf(cause, deepest - 1)
+  return cause === undefined ? fieldsText(error) : lineOf(cause, shown)
 }
 
-function lineOf(thrown: unknown, deepest: number): string {
-  if (!isError(thrown)) return describe(thrown)
+function lineOf(thrown: unknown, shown: Shown): string {
+  if (!isError(thrown)) return describeThrown(thrown)
   const name = nameOf(thrown)
-  const text = summary(thrown, deepest)
-  return text === '' ? name : `${name}: ${text.slice(0, 1_000)}`
+  const text = summary(thrown, shown)
+  return text === '' ? name : `${name}: ${text.slice(0, LONGEST_LINE)}`
 }
 
-function partsText(error: object, deepest: number): string {
-  const [errors, count] = partsOf(error)
-  const shown = errors.map((part) => lineOf(part, deepest))
-  return [...shown, ...(count > errors.length ? [`and ${count - errors.length} more`] : [])].join('; ')
+function partsText(errors: readonly unknown[], count: number, shown: Shown): string {
+  const lines: string[] = []
+  for (const part of errors) if (shown.next()) lines.push(lineOf(part, shown))
+  return [...lines, ...(count > lines.length ? [`and ${count - lines.length} more`] : [])].join('; ')
+}
+
+/** Returns the class and the own fields of an error that says nothing else, such as `HttpError {"status":404}`. */
+function fieldsText(error: Error): string {
+  const names = safely(() => Object.keys(error).slice(0, MAX_FIELDS), [])
+  const fields = names.map((name): [string, unknown] => [name, propertyOf(error, name)])
+  const json =
+    fields.length === 0 ? undefined : safely(() => shortJson(Object.fromEntries(fields), LONGEST_LINE), undefined)
+  const name = classOf(error)
+  return [name === nameOf(error) ? '' : name, json ?? ''].filter(Boolean).join(' ').slice(0, LONGEST_LINE)
 }
 
 /** Returns the stacks of an error, of its inner errors and of its causes. Values that are not errors are shown too. */
@@ -134,17 +172,24 @@ export function stackOf(thrown: unknown): string {
 }
 
 function stackText(thrown: unknown, deepest: number): string {
-  return chainOf(thrown)
-    .map((link) => {
-      if (!isError(link)) return describe(link)
-      const { stack, errors, errorCount } = readError(link)
-      const own = stack ?? headline(link)
-      if (errorCount === 0 || deepest === 0) return own
-      const parts = errors.map((part, index) => `Part ${index + 1} of ${errorCount}: ${stackText(part, 0)}`)
-      const more = errorCount > errors.length ? [`and ${errorCount - errors.length} more parts`] : []
-      return [own, ...parts, ...more].join('\n')
-    })
-    .join('\nCaused by: ')
+  const texts: string[] = []
+  let length = 0
+  for (const link of chainOf(thrown)) {
+    texts.push(linkText(link, deepest))
+    length += texts.at(-1)?.length ?? 0
+    if (length > LONGEST_READ) break
+  }
+  return texts.join('\nCaused by: ')
+}
+
+function linkText(link: unknown, deepest: number): string {
+  if (!isError(link)) return describeThrown(link)
+  const { stack, errors, errorCount } = readError(link)
+  const own = (stack ?? headline(link)).slice(0, LONGEST_READ)
+  if (errorCount === 0 || deepest === 0) return own
+  const parts = errors.map((part, index) => `Part ${index + 1} of ${errorCount}: ${stackText(part, 0)}`)
+  const more = errorCount > errors.length ? [`and ${errorCount - errors.length} more parts`] : []
+  return [own, ...parts, ...more].join('\n')
 }
 
 function nameOf(error: object): string {
@@ -184,20 +229,28 @@ function partsOf(error: object): readonly [readonly unknown[], number] {
 
 /** Describes any value in a short string for an error message. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(cut(value))
-  if (typeof value === 'bigint') return cut(String(value))
+  return shownValue(value, LONGEST_SHOWN)
+}
+
+/** Describes a thrown value, or a cause, that is not an error. The text is longer than that of `describe`, because it is the only reason. */
+export function describeThrown(value: unknown): string {
+  return shownValue(value, LONGEST_LINE)
+}
+
+function shownValue(value: unknown, longest: number): string {
+  if (typeof value === 'string') return JSON.stringify(cut(value, longest))
   if (typeof value === 'function') {
     const name = propertyOf(value, 'name')
-    return `function ${(typeof name === 'string' && cut(name)) || '(anonymous)'}`
+    return `function ${(typeof name === 'string' && cut(name, longest)) || '(anonymous)'}`
   }
-  if (!isObject(value)) return String(value)
-  if (types.isNativeError(value)) return cut(propertyText(value) ?? tagOf(value))
-  return cut(objectText(value) ?? tagOf(value))
+  if (!isObject(value)) return cut(String(value), longest)
+  if (types.isNativeError(value)) return cut(propertyText(value) ?? tagOf(value), longest)
+  return cut(objectText(value, longest) ?? tagOf(value), longest)
 }
 
 /** Returns an object as JSON. Undefined if that would show nothing useful, as for a `Response`, an `ErrorEvent` or a `Map`. */
-function objectText(value: object): string | undefined {
-  const json = safely(() => shortJson(value), undefined)
+function objectText(value: object, longest: number): string | undefined {
+  const json = safely(() => shortJson(value, longest), undefined)
   const message = propertyOf(value, 'message')
   if (typeof message === 'string' && message !== '' && !safely(() => Object.hasOwn(value, 'message'), true))
     return `${classOf(value)}: ${message}`
@@ -233,84 +286,17 @@ function tagOf(value: object): string {
 }
 
 /** Converts an object to JSON. Throws if the object has too many parts, because people see only the start of the text. */
-function shortJson(value: object): string | undefined {
+function shortJson(value: object, longest: number): string | undefined {
   let parts = 0
   const part = (_key: string, inner: unknown): unknown => {
     if (++parts > MAX_SHOWN_PARTS) throw new RangeError('too much to show')
-    return typeof inner === 'string' ? cut(inner) : inner
+    return typeof inner === 'string' ? cut(inner, longest) : inner
   }
   return JSON.stringify(value, part)
 }
 
-function cut(text: string): string {
-  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 3)}…` : text
-}
-
-const FIELDS = ['name', 'message', 'code', 'cause'] as const
-
-/**
- * Returns an error that any code can read safely: `name` and `message` are strings, and no field is a getter. A safe error is returned
- * unchanged; otherwise the result is a replacement of the same class with the readable parts.
- */
-export function readable(error: Error): Error {
-  return safely(() => isReadable(error), false) ? error : standInFor(error)
-}
-
-function isReadable(error: Error): boolean {
-  if (types.isProxy(error) || typeof error.name !== 'string' || typeof error.message !== 'string') return false
-  for (const field of FIELDS) if (isAccessor(error, field)) return false
-  const { stack } = error
-  return stack === undefined || typeof stack === 'string'
-}
-
-function isAccessor(error: object, field: string): boolean {
-  let owner: object | null = error
-  for (let depth = 0; owner !== null && depth < MAX_PROTOTYPES; depth++) {
-    if (types.isProxy(owner)) return true
-    const property = Object.getOwnPropertyDescriptor(owner, field)
-    // The getters of `DOMException` are built in, so they are safe.
-    if (property) return property.get !== undefined && owner !== DOMException.prototype
-    owner = prototypeOf(owner)
-  }
-  return owner !== null
-}
-
-function standInFor(error: Error): Error {
-  const { name, message, stack, code, cause } = readError(error)
-  const standIn = new Error(message)
-  const prototype = safely(() => plainPrototype(error), undefined)
-  if (prototype) safely(() => Reflect.setPrototypeOf(standIn, prototype), false)
-  for (const [key, value] of ownValues(error)) define(standIn, key, value, true)
-  for (const [key, value] of Object.entries({ name, message, code, cause }))
-    if (value !== undefined) define(standIn, key, value, false)
-  define(standIn, 'stack', stack ?? `${name}: ${message}`, false)
-  return standIn
-}
-
-/** Returns the prototype for the replacement of an error, so that `instanceof` works. Undefined if the chain contains a proxy. */
-function plainPrototype(error: object): object | undefined {
-  if (types.isProxy(error)) return undefined
-  const own = prototypeOf(error)
-  let link = own
-  for (let depth = 0; link !== null && depth < MAX_PROTOTYPES; depth++) {
-    if (types.isProxy(link)) return undefined
-    link = prototypeOf(link)
-  }
-  return own ?? undefined
-}
-
-/** Returns the error's own properties that are not getters. */
-function ownValues(error: object): [PropertyKey, unknown][] {
-  if (types.isProxy(error)) return []
-  const keys = safely(() => Reflect.ownKeys(error).slice(0, 50), [])
-  return keys.flatMap((key): [PropertyKey, unknown][] => {
-    const property = safely(() => Object.getOwnPropertyDescriptor(error, key), undefined)
-    return property && 'value' in property ? [[key, property.value]] : []
-  })
-}
-
-function define(error: Error, key: PropertyKey, value: unknown, enumerable: boolean): void {
-  Object.defineProperty(error, key, { value, enumerable, configurable: true, writable: true })
+function cut(text: string, longest: number): string {
+  return text.length > longest ? `${text.slice(0, longest - 3)}…` : text
 }
 
 /** Handles the rejection of a promise that nothing awaits; unhandled, it would end the process. */

@@ -1,5 +1,6 @@
 /// <reference lib="es2022.error" preserve="true" />
-import { describe, isError, propertyOf, readable, safely } from './errors-read.ts'
+import { describeThrown, isError, propertyOf, safely } from './errors-read.ts'
+import { readable } from './safe-error.ts'
 
 export { describe } from './errors-read.ts'
 
@@ -164,5 +165,5 @@ export function isPikoError(error: unknown, code?: ErrorCode): error is PikoErro
  */
 export function toError(thrown: unknown): Error {
   if (isError(thrown)) return readable(thrown)
-  return new Error(`a value that is not an Error was thrown: ${describe(thrown)}`, { cause: thrown })
+  return new Error(`a value that is not an Error was thrown: ${describeThrown(thrown)}`, { cause: thrown })
 }

@@ -1,4 +1,6 @@
+import { propertyOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
+import { isList } from '../options.ts'
 import { unstopped } from '../service/service-report.ts'
 import type { Service } from '../service/service.ts'
 import { CLOSING_MS, STOP_MARGIN_MS, stopPlan } from '../engine/execution/stop-plan.ts'
@@ -75,8 +77,14 @@ function throwSummary(thrown: unknown): never {
   throw new PikoError('STOP_INCOMPLETE', [...messages].join('; '), { cause: thrown })
 }
 
-function partsOf(error: Error): Error[] {
-  return error instanceof AggregateError ? error.errors.flatMap((one) => partsOf(toError(one))) : [error]
+const MAX_PARTS = 1_000
+
+/** Returns the innermost parts of an error. An error of a user may contain itself. */
+function partsOf(thrown: unknown, seen = new Set<unknown>()): Error[] {
+  if (seen.has(thrown) || seen.size >= MAX_PARTS) return []
+  seen.add(thrown)
+  const parts = thrown instanceof AggregateError ? propertyOf(thrown, 'errors') : undefined
+  return isList(parts) && parts.length > 0 ? parts.flatMap((part) => partsOf(part, seen)) : [toError(thrown)]
 }
 
 async function atMost<T>(ms: number, work: Promise<T>, late: () => T): Promise<T> {

@@ -21,7 +21,7 @@ type Caller = (input?: Readonly<Record<string, unknown>>, options?: object) => P
 /**
  * Creates a client of a node's HTTP API. Works in Node and in browsers, without dependencies.
  *
- * @throws PikoError `USAGE` for a wrong address
+ * @throws PikoError `USAGE` for a wrong address or an unknown option
  */
 export function createClient(options: ClientOptions): Client {
   const transport = new Transport(options)

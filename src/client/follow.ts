@@ -1,5 +1,6 @@
 import type { LiveEvent, LiveKind, LiveSignal } from '../live/live-event.ts'
 import type { PikoError } from './client-error.ts'
+import { assertKnown } from './known-options.ts'
 import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
 import type { Transport } from './transport.ts'
 
@@ -20,6 +21,8 @@ export interface FollowOptions {
   readonly onDisconnect?: (error: PikoError) => void
 }
 
+const OPTIONS = ['kinds', 'jobs', 'after', 'signal', 'pollMs', 'onConnect', 'onDisconnect']
+
 type Item = LiveEvent | LiveSignal
 
 /**
@@ -29,6 +32,7 @@ type Item = LiveEvent | LiveSignal
  * @throws PikoError if the server refuses the request
  */
 export async function* follow(transport: Transport, options: FollowOptions): AsyncGenerator<Item, void, undefined> {
+  assertKnown('events', options, OPTIONS)
   let { after } = options
   let isFirst = true
   for (let failures = 0; !isAborted(options);) {

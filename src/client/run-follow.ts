@@ -3,6 +3,7 @@ import type { runNews } from '../api/nouns/run-follow.ts'
 import { TERMINAL_STATES } from '../run/run.ts'
 import type { RunLogLevel } from '../run/run-log.ts'
 import type { PikoError } from './client-error.ts'
+import { assertKnown } from './known-options.ts'
 import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
 import type { Transport } from './transport.ts'
 
@@ -29,8 +30,10 @@ export type RunNews = z.output<typeof runNews>
 export async function* followRun(
   transport: Transport,
   runId: number,
-  { level, after, signal, onDisconnect }: RunFollowOptions = {},
+  options: RunFollowOptions = {},
 ): AsyncGenerator<RunNews, void, undefined> {
+  assertKnown('runs.follow', options, ['level', 'after', 'signal', 'onDisconnect'])
+  const { level, after, signal, onDisconnect } = options
   const path = `/runs/${encodeURIComponent(runId)}/follow${queryOf({ level })}`
   let last = after
   // The last known state. A new connection sends it again, and the caller must not see it twice.

@@ -1,5 +1,6 @@
 import type { CallOptions } from './client-types.ts'
 import { errorOf, PikoError } from './client-error.ts'
+import { assertKnown } from './known-options.ts'
 import type { Operation } from './operation.ts'
 
 export interface ClientOptions {
@@ -25,14 +26,17 @@ export class Transport {
   readonly #token: string | undefined
   readonly #fetch: typeof fetch
 
-  /** @throws PikoError `USAGE` for a wrong address */
-  constructor({ url, token, fetch = globalThis.fetch }: ClientOptions) {
+  /** @throws PikoError `USAGE` for a wrong address or an unknown option */
+  constructor(options: ClientOptions) {
+    assertKnown('createClient', options, ['url', 'token', 'fetch'])
+    const { url, token, fetch = globalThis.fetch } = options
     this.#base = baseOf(url)
     this.#token = token
     this.#fetch = fetch
   }
 
   async call([method, path, inQuery = []]: Operation, input: Input, options: CallOptions = {}): Promise<unknown> {
+    assertKnown(`the call of ${method} ${path}`, options, ['reason', 'signal', 'headers', 'timeoutMs'])
     const { reason } = options
     const rest: Record<string, unknown> = { ...input, ...(reason !== undefined && { reason }) }
     const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => {

@@ -1,4 +1,6 @@
-import { PikoError } from '../errors.ts'
+import { checkedCall } from '../call-options.ts'
+import { describe, PikoError } from '../errors.ts'
+import { anything, aTable, expecting, oneOf, type OptionChecks, wholeNumber } from '../options.ts'
 import type { Answer } from './downloader.ts'
 
 /**
@@ -47,6 +49,15 @@ export interface CrawlErrorParts {
   readonly details?: Record<string, unknown>
 }
 
+const CHECKS: OptionChecks<CrawlErrorParts> = {
+  class: oneOf(...FAILURE_CLASSES),
+  status: wholeNumber(100, 999),
+  retryAfterMs: expecting('milliseconds', (value) => typeof value === 'number' && value >= 0),
+  answer: aTable,
+  cause: anything,
+  details: aTable,
+}
+
 /**
  * The failure of a crawl's request. Its message never contains the URL's query, a header, the body or the proxy's URL, because these may
  * contain secrets.
@@ -57,7 +68,9 @@ export class CrawlError extends PikoError {
   readonly retryAfterMs: number | undefined
   readonly #answer: Answer | undefined
 
-  constructor(message: string, parts: CrawlErrorParts) {
+  /** @throws PikoError `USAGE` for wrong parts */
+  constructor(message: string, given: CrawlErrorParts) {
+    const parts = checkedCall(`new CrawlError(${describe(message)})`, CHECKS, given, ['class'])
     super('CRAWL_FAILED', message, {
       ...(parts.cause !== undefined && { cause: parts.cause }),
       details: {

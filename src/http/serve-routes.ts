@@ -3,20 +3,34 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { headline } from '../errors-read.ts'
 import { PikoError } from '../errors.ts'
 import type { IncomingMessage } from '../link/carrier/carrier.ts'
+import { type CallForm, readCall } from '../calls/call-checks.ts'
+import { BODY_CHECKS } from '../link/link-options.ts'
 import { Body, type BodyLimits, DEFAULT_BODY_LIMITS } from '../link/message/body.ts'
 import { respond } from '../link/routes/respond.ts'
-import type { Routes } from '../link/routes/define-routes.ts'
+import { Routes } from '../link/routes/define-routes.ts'
 import type { HttpMethod } from '../link/routes/route-types.ts'
 import { ServedRequest } from '../link/routes/served-request.ts'
 import { RouteTable } from '../link/routes/table.ts'
 import type { BodyType } from '../link/wire/head.ts'
 import type { Logger } from '../logger.ts'
+import { expecting, listOf } from '../options.ts'
+import { aLog } from '../service/service-options.ts'
 import { sendReply } from './send-reply.ts'
 
 export interface ServeRoutesOptions extends Partial<BodyLimits> {
   /** Receives errors of handlers that the client does not see. Default: process warnings. */
   readonly log?: Logger
 }
+
+const FORM: CallForm<ServeRoutesOptions> = {
+  call: 'serveRoutes',
+  checks: { ...BODY_CHECKS, log: aLog },
+  example: '{ maxJsonBytes: 1_048_576 }',
+}
+const someRoutes = listOf(
+  'routes',
+  expecting('the result of defineRoutes', (value) => value instanceof Routes),
+)
 
 const METHODS: HttpMethod[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 const LEVEL = 1
@@ -25,13 +39,14 @@ const LEVEL = 1
  * Creates a fastify plugin that serves routes over HTTP. Paths, bodies, statuses and errors are the same as over a link. The query is
  * `meta`, or the body of a `GET`. A stream of values is sent as lines of JSON.
  *
- * @throws PikoError `USAGE` if two routes have the same path
+ * @throws PikoError `USAGE` for wrong options, or if two routes have the same path
  * @example
  * const server = fastify()
  * await server.register(serveRoutes(users))
  */
-export function serveRoutes(routes: Routes | readonly Routes[], options: ServeRoutesOptions = {}): FastifyPluginAsync {
-  const roots = 'on' in routes ? [routes] : routes
+export function serveRoutes(routes: Routes | readonly Routes[], given: ServeRoutesOptions = {}): FastifyPluginAsync {
+  const roots = routes instanceof Routes ? [routes] : routes
+  const options = readCall(FORM, { routes: [roots, someRoutes] }, given)
   const table = new RouteTable(roots, (error) => told(options.log, error, 'a change of the routes'))
   const limits = { ...DEFAULT_BODY_LIMITS, ...options }
   return async (server) => {

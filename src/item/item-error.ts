@@ -1,4 +1,6 @@
-import { chainOf, isObject, propertyOf } from '../errors-read.ts'
+import { checkedCall } from '../call-options.ts'
+import { chainOf, describe, isObject, propertyOf } from '../errors-read.ts'
+import { anything, aText, flag, oneOf, type OptionChecks } from '../options.ts'
 import { ERROR_CLASS, MAX_CLASS } from './budget.ts'
 import { cappedDurationMs, type Duration, MAX_STORED_MS } from '../time/duration.ts'
 
@@ -17,6 +19,14 @@ export interface ItemErrorOptions extends ErrorOptions {
   readonly lane?: 'wait' | undefined
   /** Whether the circuit breaker of the lane counts this error. Default: the `breaker` option of the class. */
   readonly breaker?: boolean | undefined
+}
+
+const CHECKS: OptionChecks<ItemErrorOptions> = {
+  class: aText,
+  retryAfter: anything,
+  lane: oneOf('wait'),
+  breaker: flag,
+  cause: anything,
 }
 
 /** What an error says about the next try of its item. */
@@ -39,15 +49,16 @@ export interface ItemFault {
 export class ItemError extends Error {
   readonly [ITEM_FAULT]: ItemFault
 
-  /** @throws PikoError `DURATION_INVALID` */
+  /** @throws PikoError `USAGE` for wrong options, `DURATION_INVALID` */
   constructor(message: string, options: ItemErrorOptions) {
-    super(message, options)
+    const checked = checkedCall(`new ItemError(${describe(message)})`, CHECKS, options, ['class'])
+    super(message, 'cause' in checked ? { cause: checked.cause } : undefined)
     this.name = 'ItemError'
     this[ITEM_FAULT] = {
-      class: String(options.class),
-      retryAfterMs: afterMs(options.retryAfter),
-      laneWaits: options.lane === 'wait',
-      breaker: options.breaker,
+      class: checked.class,
+      retryAfterMs: afterMs(checked.retryAfter),
+      laneWaits: checked.lane === 'wait',
+      breaker: checked.breaker,
     }
   }
 }

@@ -2,16 +2,17 @@ import type { z } from 'zod'
 import type { Logger } from '../logger.ts'
 import {
   anAbortSignal,
-  aTable,
   expecting,
   flag,
   listOf,
   type OptionCheck,
+  type OptionChecks,
   problemsText,
   readOptions,
   wholeNumber,
 } from '../options.ts'
 import { PikoError } from '../errors.ts'
+import { aLog } from '../service/service-options.ts'
 import { wrongCall } from '../call-options.ts'
 import { durationMs, type Duration } from '../time/duration.ts'
 import { aDuration } from '../time/duration-check.ts'
@@ -91,17 +92,22 @@ const aSchema = expecting(
   (value) => typeof value === 'object' && value !== null && 'safeParseAsync' in value,
 )
 
+/** The checks of the sizes of a body. */
+export const BODY_CHECKS: OptionChecks<BodyLimits> = {
+  maxJsonBytes: wholeNumber(1_024, 536_870_888),
+  maxBytes: wholeNumber(1_024),
+  maxFileBytes: wholeNumber(1_024),
+}
+
 export const LINK_CHECKS: { readonly [K in keyof LinkOptions]-?: OptionCheck } = {
   routes: listOf('routes', aRoutes),
   secret: aSecret,
   nodeId: aNodeId,
-  log: aTable,
+  log: aLog,
   maxFrame: wholeNumber(MIN_FRAME, MAX_FRAME),
   window: wholeNumber(65_536, 1_073_741_824),
   maxOpen: wholeNumber(1, 1_000_000),
-  maxJsonBytes: wholeNumber(1_024, 536_870_888),
-  maxBytes: wholeNumber(1_024),
-  maxFileBytes: wholeNumber(1_024),
+  ...BODY_CHECKS,
   handshake: aDuration(1, LONGEST_TIMER_MS),
   ping: aDuration(10, LONGEST_TIMER_MS),
 }

@@ -1,8 +1,11 @@
-import { describe, isError, safely, stackOf } from '../errors-read.ts'
+import { wrongCall } from '../call-options.ts'
+import { describe, isError, messageOf, readError, safely, stackOf } from '../errors-read.ts'
+import { flag, oneOf, type OptionChecks, placed, problemOf, readOptions } from '../options.ts'
 import { redactText } from '../run/redact.ts'
 import { visibleBlock, visibleLine } from '../visible.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
+import { aClock, withMethods } from './service-options.ts'
 
 /** Where the lines are written. A Node stream calls `done` when the line is written or lost. */
 interface LogStream {
@@ -21,17 +24,22 @@ export interface ConsoleLogOptions {
   readonly json?: boolean
 }
 
+const CHECKS: OptionChecks<ConsoleLogOptions> = { level: oneOf(...CONSOLE_LEVELS), json: flag }
+const aStream = withMethods('a stream', ['write'])
+
 /**
  * Writes `2026-01-01T00:00:00.000Z INFO [^-App]: Starting...` to a stream, with fields after the message. Escapes control characters,
  * because a terminal would execute them. Lines that can't be written are dropped and counted; the next line that can be written reports
  * their number.
+ *
+ * @throws PikoError `USAGE` that names all problems
  */
 export function consoleLog(
   stream: LogStream = process.stdout,
   clock: Clock = systemClock,
   options: ConsoleLogOptions = {},
 ): Logger {
-  const { level: least = 'info', json = false } = options
+  const { level: least = 'info', json = false } = checked(stream, clock, options)
   const lines = new LossyLines(stream)
   const at = (level: ConsoleLevel) => {
     if (CONSOLE_LEVELS.indexOf(level) < CONSOLE_LEVELS.indexOf(least)) return () => undefined
@@ -45,9 +53,19 @@ export function consoleLog(
   return { trace: at('trace'), debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
+function checked(stream: unknown, clock: unknown, given: unknown): ConsoleLogOptions {
+  const parts = { stream: problemOf(aStream, stream), clock: problemOf(aClock, clock) }
+  const { options, problems } = readOptions(given, CHECKS, "{ level: 'debug' }")
+  const wrong = Object.entries(parts).flatMap(([name, problem]) =>
+    problem === undefined ? [] : [placed(name, problem)],
+  )
+  if (wrong.length + problems.length > 0) throw wrongCall('consoleLog', [...wrong, ...problems])
+  return options
+}
+
 function jsonLine(time: string, level: ConsoleLevel, msg: string, fields: object): string {
   const { err, ...rest }: { err?: unknown } = safely(() => ({ ...fields }), {})
-  const error = isError(err) && { err: { type: err.name, message: err.message, stack: stackOf(err) } }
+  const error = isError(err) && { err: { type: readError(err).name, message: messageOf(err), stack: stackOf(err) } }
   const line = { time, level, msg, ...error }
   return safely(() => JSON.stringify({ ...rest, ...line }), JSON.stringify({ ...line, fields: describe(rest) }))
 }

@@ -14,18 +14,22 @@ import {
 import { aDuration } from '../time/duration-check.ts'
 import { serviceInvalid } from './invalid.ts'
 
-function withMethods(what: string, methods: readonly string[]): OptionCheck {
+/** Checks that a value has these methods. */
+export function withMethods(what: string, methods: readonly string[]): OptionCheck {
   return (value) => {
     const lacking = methods.filter((method) => typeof propertyOf(value, method) !== 'function')
     return lacking.length === 0 ? undefined : `is ${describe(value)}; expected ${what}; it has no ${lacking.join(', ')}`
   }
 }
 
+export const aLog = withMethods('a log', ['trace', 'debug', 'info', 'warn', 'error'])
+export const aClock = withMethods('a clock', ['now', 'monotonic', 'sleep'])
+
 /** The checks of `ServiceOptions`, which every service accepts. */
 export const SERVICE_CHECKS = {
   name: aText,
-  log: withMethods('a log', ['trace', 'debug', 'info', 'warn', 'error']),
-  clock: withMethods('a clock', ['now', 'monotonic', 'sleep']),
+  log: aLog,
+  clock: aClock,
   observer: aTable,
   taskGrace: aDuration(),
   stopTimeout: aDuration(),

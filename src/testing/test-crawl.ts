@@ -1,9 +1,11 @@
+import { type CallForm, readCall } from '../calls/call-checks.ts'
 import { crawlOf, crawlSpecOf } from '../crawl/define/define-crawl.ts'
 import type { ReadyRequest } from '../crawl/request/request.ts'
 import { describe, PikoError } from '../errors.ts'
 import { isObject } from '../errors-read.ts'
 import type { PikoOptions } from '../app/piko-options.ts'
 import type { ItemState } from '../item/item.ts'
+import { anything, aTable } from '../options.ts'
 import { isJobDefinition } from '../job/define-job.ts'
 import { RunFailedError } from '../operations/runs/run-failed-error.ts'
 import { jobsOf } from '../job/jobs-of.ts'
@@ -21,6 +23,13 @@ export interface TestCrawlOptions {
   /** The start of the window to crawl, if the crawl has windows. The window must already have ended. */
   readonly window?: Date | string
   readonly settings?: PikoOptions['settings']
+}
+
+const FORM: CallForm<TestCrawlOptions> = {
+  call: 'testCrawl',
+  checks: { pages: aTable, config: aTable, window: anything, settings: aTable },
+  required: ['pages'],
+  example: "{ pages: { 'https://shop.test/': '…' } }",
 }
 
 /** A request of the crawl, with its final state. */
@@ -53,10 +62,8 @@ export interface TestedCrawl {
  * @example
  * const { rows } = await testCrawl(shop, { pages: { 'https://shop.test/': '<a href="/p/1">…' } })
  */
-export async function testCrawl(
-  crawl: object,
-  { pages, config, window, settings }: TestCrawlOptions,
-): Promise<TestedCrawl> {
+export async function testCrawl(crawl: object, wanted: TestCrawlOptions): Promise<TestedCrawl> {
+  const { pages = {}, config, window, settings } = readCall(FORM, {}, wanted)
   const spec = specOf(crawl)
   const given = new GivenPages(pages)
   const rows: RecordedRows = {}

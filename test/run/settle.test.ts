@@ -157,6 +157,45 @@ describe('runError', () => {
     expect(many.stack?.length).toBeLessThanOrEqual(8_000)
   })
 
+  it.each([
+    ['contains itself', selfContaining(), /^10 errors: AggregateError; AggregateError;/],
+    [
+      'contains errors of errors, nine deep',
+      nested(9),
+      /^10 errors: (?:AggregateError: 10 errors: ){7}AggregateError;/,
+    ],
+  ])('keeps an AggregateError short that %s, and does not block the event loop', (_, error, shown) => {
+    const began = performance.now()
+    const kept = runError(error)
+    expect(kept.message).toMatch(shown)
+    expect(kept.message.length).toBeLessThan(1_500)
+    expect(performance.now() - began).toBeLessThan(1_000)
+  })
+
+  it('keeps an error whose strings are too long to be joined', () => {
+    const long = 'x'.repeat(2 ** 28)
+    const withStack = (cause?: Error): Error => Object.assign(new Error('long', { cause }), { stack: long })
+    expect(runError(withStack(withStack(withStack()))).stack).toBe('x'.repeat(8_000))
+  })
+
+  it('keeps the whole of a thrown text, an object or a cause of some hundred characters', () => {
+    const text = `${'a reason '.repeat(50)}at its end`
+    expect(runError(toError(text)).message).toContain('at its end')
+    expect(runError(toError({ error: text })).message).toContain('at its end')
+    expect(runError(new Error('failed', { cause: { body: text } })).stack).toContain('at its end')
+  })
+
+  it('uses the class and the fields if there is neither message, code nor cause', () => {
+    class HttpFailure extends Error {
+      readonly status = 404
+      readonly password = 's3cr3t'
+    }
+    expect(runError(new HttpFailure()).message).toBe('HttpFailure {"status":404,"password":"[redacted]"}')
+    expect(runError(Object.assign(new Error(), { errno: -111, syscall: 'connect' })).message).toBe(
+      '{"errno":-111,"syscall":"connect"}',
+    )
+  })
+
   it('uses the code or the cause if there is no message', () => {
     expect(runError(Object.assign(new Error(''), { code: 'ECONNREFUSED' })).message).toBe('ECONNREFUSED')
     expect(runError(new Error('', { cause: new RangeError('too far') })).message).toBe('RangeError: too far')
@@ -193,3 +232,15 @@ describe('runError', () => {
     expect(kept.stack?.length).toBeLessThanOrEqual(8_000)
   })
 })
+
+function selfContaining(): Error {
+  const error = new AggregateError([])
+  for (let index = 0; index < 10; index += 1) error.errors.push(error)
+  return error
+}
+
+function nested(depth: number): Error {
+  let error = new Error('x')
+  for (let index = 0; index < depth; index += 1) error = new AggregateError(Array.from({ length: 10 }, () => error))
+  return error
+}

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 import { startGuard } from '../../guard-thread.ts'
 import type { Duration } from '../../time/duration.ts'
+import { aFunction, anything, type OptionChecks } from '../../options.ts'
+import { assertOptions, SERVICE_CHECKS } from '../service-options.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
 import { ProcessorWait } from './processor-wait.ts'
@@ -35,6 +37,8 @@ export interface WatchdogOptions extends ServiceOptions {
   readonly onBlocked?: (blocked: Blocked) => void
 }
 
+const CHECKS: OptionChecks<WatchdogOptions> = { ...SERVICE_CHECKS, threshold: anything, onBlocked: aFunction }
+
 /** How many heartbeats there are per threshold. So the length of a block is accurate to a quarter of the threshold. */
 const BEATS_PER_THRESHOLD = 4
 
@@ -52,8 +56,9 @@ export class Watchdog extends Service {
   readonly #thresholdMs: number
   readonly #onBlocked: (blocked: Blocked) => void
 
-  /** @throws PikoError `DURATION_INVALID`; `RangeError` for a threshold that is not above 0 */
+  /** @throws PikoError `SERVICE_INVALID`, `DURATION_INVALID`; `RangeError` for a threshold that is not above 0 */
   constructor(options: WatchdogOptions = {}) {
+    assertOptions({ name: new.target.name, isOpen: new.target !== Watchdog }, options, CHECKS)
     super(options)
     this.#thresholdMs = intervalOf(options.threshold ?? '250ms', 'threshold')
     this.#onBlocked = options.onBlocked ?? ((blocked) => this.log.warn(blockedText(blocked)))

@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type CallForm, readCall } from '../../calls/call-checks.ts'
 import { systemClock } from '../../clock.ts'
 import { headline } from '../../errors-read.ts'
+import { anything, aTable, aText, wholeNumber } from '../../options.ts'
 import { durationMs } from '../../time/duration.ts'
 import type {
   FixtureFailures,
@@ -16,10 +18,17 @@ import type {
 
 const COOKIE = 'fixture'
 
+const FORM: CallForm<FixtureSiteOptions> = {
+  call: 'fixtureSite',
+  checks: { robots: anything, loginPath: aText, port: wholeNumber(0, 65_535) },
+  example: "{ robots: 'User-agent: *' }",
+}
+
 /**
  * Starts a real HTTP server on loopback for the tests of a crawl. It counts and logs its requests. A crawl needs `limits: { private: true
  * }` to load its pages.
  *
+ * @throws PikoError `USAGE` that names all problems
  * @example
  * await using site = await fixtureSite({
  *   '/': { links: ['/a', '/b'] },
@@ -28,7 +37,8 @@ const COOKIE = 'fixture'
  * })
  * expect(site.requests.map(({ url }) => url)).toEqual(['/', '/a', '/b', '/a', '/a'])
  */
-export async function fixtureSite(graph: FixtureGraph, options: FixtureSiteOptions = {}): Promise<FixtureSite> {
+export async function fixtureSite(graph: FixtureGraph, given: FixtureSiteOptions = {}): Promise<FixtureSite> {
+  const options = readCall(FORM, { graph: [graph, aTable] }, given)
   const server = createServer()
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
