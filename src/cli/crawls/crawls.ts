@@ -76,7 +76,7 @@ function addPages(crawls: Command): void {
   filtered(
     crawls
       .command('items')
-      .description('Lists pages of a run by number. Changes nothing.')
+      .description('Lists pages of a run, ordered by their numbers. Changes nothing.')
       .argument('<crawl>', CRAWL, refOf)
       .addOption(new Option('--state <state>', 'only pages in this state').choices(ITEM_STATES)),
   )

@@ -60,7 +60,7 @@ export const piko = {
     default: '1m',
     min: '100ms',
     max: '1d',
-    help: 'Longest time of the function of a transaction: app.sql.transaction, ctx.commit, a step with a transaction. On SQLite at most half of the lease.',
+    help: 'Longest time that the function of a transaction (app.sql.transaction, ctx.commit, a step) may take. On SQLite at most half of the lease.',
   }),
   /** Applies to the whole process: see `src/small-heap.ts`. */
   smallHeap: flag({
