@@ -142,6 +142,9 @@ export function databaseFault(error: unknown): DatabaseFault | undefined {
   return undefined
 }
 
+/** Piko's own codes for a value that can't be sent or read. */
+const OWN_REFUSALS: ReadonlySet<unknown> = new Set(['ROW_BROKEN', 'STATEMENT_TOO_LARGE', 'USAGE'])
+
 /** A value that Piko refuses to send to the database. */
 export class UnstorableValue extends RangeError {}
 
@@ -155,8 +158,7 @@ export function isRefusedValue(error: unknown): boolean {
   if (fault !== undefined) return fault === 'data'
   if (!isError(error)) return false
   const { code, errno, sqlState } = fieldsOf(error)
-  if (code === 'USAGE' || code === 'ROW_BROKEN' || error instanceof UnstorableValue || isRefusedByRuntime(error))
-    return true
+  if (OWN_REFUSALS.has(code) || error instanceof UnstorableValue || isRefusedByRuntime(error)) return true
   return typeof errno === 'number' && typeof sqlState === 'string'
 }
 

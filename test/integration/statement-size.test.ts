@@ -1,6 +1,7 @@
 import { createConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import type { Item } from '../../src/item/item.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import { defineSink } from '../../src/sink/define-sink.ts'
 import { sqlTable } from '../../src/sink/sql/sql-table.ts'
@@ -44,7 +45,7 @@ const stores = {
   },
 } as const
 
-describe.each(Object.entries(stores))('on %s', (_name, create) => {
+describe.each(Object.entries(stores))('on %s', (name, create) => {
   let options: OpenOptions
   let remove: () => unknown
   beforeAll(async () => ({ options, remove } = await create()))
@@ -156,6 +157,40 @@ describe.each(Object.entries(stores))('on %s', (_name, create) => {
       ])
     })
     expect(await app.runs.logs(id, { limit: 30_000 })).toHaveLength(20_001)
+  })
+
+  it('an item whose child or state exceeds one statement is dead, and the others end', async () => {
+    const large = { text: '\n'.repeat(480_000) }
+    const job = defineJob(
+      {
+        id: 'items',
+        tolerate: { dead: '100%' },
+        items: {
+          child: { run: () => undefined },
+          root: {
+            run: async ({ data }: Item<number>, ctx) => {
+              if (data === 3) await ctx.items.add('child', [large], { key: () => 'large' })
+              if (data === 5) (await ctx.state('pool', { size: 1, create: () => ({}) })).save(large)
+            },
+          },
+        },
+      },
+      (ctx) =>
+        ctx.items.add(
+          'root',
+          Array.from({ length: 8 }, (_, n) => n),
+        ),
+    )
+    const app = await startApp(options, [job])
+    const failures = recordEvents(app, 'loop.failed')
+    const { id } = await app.run('items', { wait: true })
+    const dead = (await app.items.list(id, { state: 'dead' })).items.map(({ error }) => error?.message)
+    const expected: unknown[] =
+      name === 'sqlite' ? [] : Array.from({ length: 2 }, () => expect.stringContaining('max_allowed_packet'))
+    expect(dead).toEqual(expected)
+    expect(await app.items.status(id)).toMatchObject({ done: name === 'sqlite' ? 9 : 6, dead: expected.length })
+    expect(failures).toEqual([])
+    await app.stop()
   })
 
   it('reports an input or output that alone is too large, before it stores anything', async () => {

@@ -1,3 +1,5 @@
+import { storedInstant } from '../../time/instant.ts'
+
 /** A time range. Only pages that were changed within it are read. In milliseconds since 1970; undefined means no bound. */
 export interface ChangedWithin {
   readonly sinceMs: number | undefined
@@ -5,16 +7,21 @@ export interface ChangedWithin {
 }
 
 const DAY_MS = 24 * 3_600_000
-/** How long a year, a month and a day can be. A `lastmod` without a time has the form `2026`, `2026-03` or `2026-03-05`. */
-const LENGTHS_MS: readonly number[] = [366 * DAY_MS, 31 * DAY_MS, DAY_MS]
+/** The forms of a `lastmod` without a time, each with what makes a date of it, and how long such a time can be. */
+const DAYS: readonly (readonly [form: RegExp, rest: string, lengthMs: number])[] = [
+  [/^\d{4}$/, '-01-01', 366 * DAY_MS],
+  [/^\d{4}-\d\d$/, '-01', 31 * DAY_MS],
+  [/^\d{4}-\d\d-\d\d$/, '', DAY_MS],
+]
 
 /**
  * Whether a page with this `lastmod` may have been changed within a range. A date without a time stands for any time of that year, month or
- * day. A missing or unreadable `lastmod` is within every range. Pure.
+ * day. A time without a zone is in UTC. A missing or unreadable `lastmod` is within every range. Pure.
  */
 export function isWithin(lastmod: string | undefined, { sinceMs, untilMs }: ChangedWithin): boolean {
-  const first = lastmod === undefined ? Number.NaN : Date.parse(lastmod)
-  if (lastmod === undefined || Number.isNaN(first)) return true
-  const last = first + (lastmod.includes('T') ? 0 : (LENGTHS_MS[lastmod.split('-').length - 1] ?? 0))
-  return (sinceMs === undefined || last >= sinceMs) && (untilMs === undefined || first < untilMs)
+  if (lastmod === undefined) return true
+  const [, rest, lengthMs] = DAYS.find(([form]) => form.test(lastmod)) ?? [undefined, '', 0]
+  const first = storedInstant(`${lastmod}${rest}`)?.getTime()
+  if (first === undefined) return true
+  return (sinceMs === undefined || first + lengthMs >= sinceMs) && (untilMs === undefined || first < untilMs)
 }

@@ -208,5 +208,12 @@ describe('lastmod', () => {
     expect(within('2026-03-04', '2026-03-05T18:00:00Z')).toBe(false)
     expect(within('2026-03-05', undefined, '2026-03-05T00:00:00Z')).toBe(false)
     expect([within(undefined, '2030-01-01'), within('nonsense', '2030-01-01')]).toEqual([true, true])
+    // What only `Date` reads: as a day of 2001, in local time, or as a day of the next month.
+    const since = '2030-01-01T00:00:00Z'
+    const odd = ['1', '1.5', 'Jan 15 2026', '2026-02-30', '2026-02-30T10:00:00Z', '01/02/2026', '2026-3-5']
+    expect(odd.filter((lastmod) => !within(lastmod, since))).toEqual([])
+    expect(within('2026-03-05T10:00:00', '2026-03-05T10:00:00Z', '2026-03-05T10:00:01Z')).toBe(true)
+    expect(within('2026-03-05 10:00:00', '2026-03-05T10:00:00Z', '2026-03-05T10:00:01Z')).toBe(true)
+    expect(within('2026-03-05 10:00:00', '2026-03-05T10:00:01Z')).toBe(false)
   })
 })
