@@ -51,13 +51,15 @@ export function optionalWebhook<const K extends string>(
   return { ...textThat({ ...entry, default: '' }, isFine, expected), isSecret: true }
 }
 
+const NO_PATH = /^(?:file|sqlite3?):|^[a-z][\w+.-]*:\/\/|^~(?:\/|$)|\0/i
+
 /**
  * Defines a setting whose value is a file path. SQLite would also accept a URI, but Piko creates, watches and compares the folder and the
- * file by path.
+ * file by path. A leading `~` is refused too, because only a shell replaces it.
  */
 export function filePath<const K extends string>(entry: Entry<K, string>): Setting<K, string, string> {
-  const isPath = (value: string): boolean => value.trim() !== '' && !/^file:/i.test(value) && !value.includes('\0')
-  return textThat(entry, isPath, 'expected the path of a file, not empty and not a URI')
+  const isPath = (value: string): boolean => value.trim() !== '' && !NO_PATH.test(value)
+  return textThat(entry, isPath, 'expected the path of a file, not empty, not a URI and without "~"')
 }
 
 function textThat<const K extends string>(

@@ -170,7 +170,7 @@ describe.each(Object.entries(stores))('on %s', (name, create) => {
           root: {
             run: async ({ data }: Item<number>, ctx) => {
               if (data === 3) await ctx.items.add('child', [large], { key: () => 'large' })
-              if (data === 5) (await ctx.state('pool', { size: 1, create: () => ({}) })).save(large)
+              if (data === 5) (await ctx.state('pool', { size: 1, create: () => Promise.resolve({}) })).save(large)
             },
           },
         },
@@ -186,7 +186,7 @@ describe.each(Object.entries(stores))('on %s', (name, create) => {
     const { id } = await app.run('items', { wait: true })
     const dead = (await app.items.list(id, { state: 'dead' })).items.map(({ error }) => error?.message)
     const expected: unknown[] =
-      name === 'sqlite' ? [] : Array.from({ length: 2 }, () => expect.stringContaining('max_allowed_packet'))
+      name === 'sqlite' ? [] : Array.from({ length: 2 }, () => expect.stringContaining('max_allowed_packet') as unknown)
     expect(dead).toEqual(expected)
     expect(await app.items.status(id)).toMatchObject({ done: name === 'sqlite' ? 9 : 6, dead: expected.length })
     expect(failures).toEqual([])

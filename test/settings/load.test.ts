@@ -174,12 +174,21 @@ describe('sources', () => {
     expect(error?.message).toContain('read it')
   })
 
-  test.each(['file:piko.db', 'FILE:/data/piko.db?mode=memory', 'file::memory:', ' ', ''])(
-    'refuses sqlite.path = "%s" as a path of a file',
-    (path) => {
-      expect(problems({ overrides: { sqlite: { path } } })).toMatchObject([{ key: 'sqlite.path' }])
-    },
-  )
+  test.each([
+    'file:piko.db',
+    'FILE:/data/piko.db?mode=memory',
+    'file::memory:',
+    ' ',
+    '',
+    'sqlite:a.db',
+    'sqlite:///a.db',
+    'sqlite3://a.db',
+    'http://a/b',
+    '~/a.db',
+    '~',
+  ])('refuses sqlite.path = "%s" as a path of a file', (path) => {
+    expect(problems({ overrides: { sqlite: { path } } })).toMatchObject([{ key: 'sqlite.path' }])
+  })
 
   test('an empty variable is ignored', () => {
     write('[piko]\nname = "file"\n')

@@ -30,7 +30,7 @@ export async function discoverJobs(globs: readonly string[], cwd: string): Promi
   const modules: JobModule[] = []
   const faults = new Faults()
   for (const file of files) {
-    const name = relative(cwd, file).replaceAll(sep, '/')
+    const name = pathIn(cwd, file)
     try {
       modules.push(await load(file, name))
     } catch (thrown) {
@@ -49,7 +49,7 @@ export async function discoverJobs(globs: readonly string[], cwd: string): Promi
  */
 export async function importedFile(path: string, cwd: string): Promise<object> {
   if (TYPESCRIPT.test(path)) await loadTypeScript(cwd)
-  return (await load(path, relative(cwd, path).replaceAll(sep, '/'))).exports
+  return (await load(path, pathIn(cwd, path))).exports
 }
 
 /**
@@ -75,12 +75,8 @@ function assertJobs(modules: readonly JobModule[]): void {
   }
 }
 
-const IGNORED = ['**/node_modules/**', '**/*.d.{ts,mts,cts}']
-const TESTS = [
-  '**/*.{test,spec,e2e,cy,bench,stories}.*',
-  '**/*.{test-d,spec-d,e2e-spec,e2e-test}.*',
-  '**/{__tests__,__mocks__,__fixtures__}/**',
-]
+const IGNORED = /(?:^|\/)node_modules\/|\.d\.(?:[^/]+\.)?[cm]?ts$/
+const TESTS = /\.(?:[^./]+-)?(?:test|spec|e2e|cy|bench|stories)(?:-d)?\.[^/]*$|(?:^|\/)__(?:tests|mocks|fixtures)__\//
 const NAMES_TESTS = /\b(?:test|spec|e2e|cy|bench|stories)\b[^/]*\.|__(?:tests|mocks|fixtures)__/
 
 /** Leaves tests out, because importing a test would run it outside its test runner. */
@@ -88,16 +84,18 @@ async function filesOf(globs: readonly string[], cwd: string): Promise<string[]>
   const { glob } = await import('tinyglobby')
   const excluded = globs.filter((one) => one.startsWith('!'))
   const asked = globs.filter((one) => !one.startsWith('!'))
-  const matches = async (some: readonly string[], ignore: readonly string[]): Promise<string[]> =>
-    some.length === 0 ? [] : glob([...some, ...excluded], { cwd, absolute: true, ignore: [...ignore] })
-  const found = [
-    ...(await matches(asked, [...IGNORED, ...TESTS])),
-    ...(await matches(
-      asked.filter((one) => NAMES_TESTS.test(one)),
-      IGNORED,
-    )),
-  ]
-  return [...new Set(found)].filter((file) => IMPORTABLE.test(file)).sort()
+  const matches = async (some: readonly string[]): Promise<string[]> => {
+    if (some.length === 0) return []
+    const files = await glob([...some, ...excluded], { cwd, absolute: true, ignore: ['**/node_modules/**'] })
+    // The option `ignore` has no effect outside of `cwd`, where a glob such as `../jobs/*.ts` leads.
+    return files.filter((file) => IMPORTABLE.test(file) && !IGNORED.test(pathIn(cwd, file)))
+  }
+  const [all, named] = await Promise.all([matches(asked), matches(asked.filter((one) => NAMES_TESTS.test(one)))])
+  return [...new Set([...all.filter((file) => !TESTS.test(pathIn(cwd, file))), ...named])].sort()
+}
+
+function pathIn(cwd: string, file: string): string {
+  return relative(cwd, file).replaceAll(sep, '/')
 }
 
 const IMPORTABLE = /\.[cm]?[jt]sx?$/

@@ -66,6 +66,7 @@ describe('tests and mocks', () => {
   const files = [
     ...['a.test.ts', 'b.spec.mjs', '__tests__/c.js', 'deep/__mocks__/d.mjs', 'deep/e.test.cts'],
     ...['f.e2e-spec.ts', 'g.test-d.ts', 'h.bench.mjs', 'i.e2e.js', 'j.cy.ts', 'k.stories.ts', '__fixtures__/l.mjs'],
+    ...['m.int-test.ts', 'n.unit-spec.mjs', 'o.d.css.ts', 'p.d.ts'],
   ]
 
   it.each([
@@ -79,6 +80,13 @@ describe('tests and mocks', () => {
     const { settings } = loadSettings({ env: {}, cwd: project, overrides: jobs ? { piko: { jobs } } : {} })
     const found = await discoverJobs(jobGlobs(settings), project)
     expect(found.map(({ file }) => file)).toEqual(['jobs/load-test.mjs', 'src/jobs/latest.mjs'])
+  })
+
+  it('are left out when a glob leads out of the working directory', async () => {
+    const at = [...files, 'node_modules/q/index.mjs'].map((file): [string, string] => [`jobs/${file}`, broken])
+    await write({ ...Object.fromEntries<string>(at), 'jobs/r.mjs': 'export {}\n', 'other/s.mjs': 'export {}\n' })
+    const found = await discoverJobs(['../jobs/**/*'], join(project, 'other'))
+    expect(found.map(({ file }) => file)).toEqual(['../jobs/r.mjs'])
   })
 
   it('are loaded when a glob names them', async () => {
