@@ -106,6 +106,17 @@ describe('a connection', () => {
     await expect(closing.call('/echo')).rejects.toMatchObject({ code: 'LINK_LOST' })
   })
 
+  it('that is lost fails messages that have not begun, too', async () => {
+    const link = await linked(defineRoutes().upload('/never', () => new Promise(() => {})))
+    const sent = Array.from({ length: 100 }, () => link.send('/never', Buffer.alloc(1)))
+    const events = [link.emit('a', 1), link.emit('b', 2)]
+    link.destroy()
+    const ends = await Promise.allSettled([...sent, ...events])
+    expect(ends.map((end) => end.status === 'rejected' && (end.reason as { code: string }).code)).toEqual(
+      ends.map(() => 'LINK_LOST'),
+    )
+  })
+
   it('that is silent for three PINGs is lost', async () => {
     const [one, other] = line()
     const peer = linkOf(other, { role: 'listen' })

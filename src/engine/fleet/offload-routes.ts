@@ -1,10 +1,9 @@
-import { deserialize, serialize } from 'node:v8'
 import { z } from 'zod'
-import { messageOf } from '../../errors-read.ts'
+import { isPikoError } from '../../errors.ts'
 import { defineRoutes, type Routes } from '../../link/routes/define-routes.ts'
 import { serialiseError } from '../../offload/error-transfer.ts'
 import { fleetModule } from '../../offload/fleet/fleet.ts'
-import { STREAM } from '../../offload/fleet/fleet-queue.ts'
+import { decoded, encoded } from '../../offload/fleet/travel.ts'
 import type { OffloadPool } from '../../offload/offload-pool.ts'
 import { allPools } from '../../offload/pools.ts'
 import { ChunkReader } from '../../offload/streams/chunk-reader.ts'
@@ -17,6 +16,9 @@ const CALL = z.object({
   priority: z.number(),
   timeoutMs: z.number().optional(),
 })
+
+/** The maximum size of an answer. It is below what a link accepts, so that the caller learns why it gets no result. */
+const MAX_ANSWER_BYTES = 60 * 2 ** 20
 
 /** Creates the routes for offloaded calls from other nodes. @param isIdle whether this node accepts calls from other nodes */
 export function offloadRoutes(isIdle: () => boolean): Routes {
@@ -46,21 +48,19 @@ async function answerOf(
   if ('problem' in found) return { kind: 'refused', why: found.problem }
   if (freeOf(found.pool) === 0) return { kind: 'busy' }
   try {
-    const args = deserialize(bytes) as unknown[]
+    const args = decoded(bytes) as unknown[]
     const options = { transfer: [], scope: undefined, priority, timeoutMs }
     const value = await found.pool.call({ module: found.file, name, args }, options, signal).result
     if (!(value instanceof ChunkReader)) return { kind: 'value', value }
+    // If this node were lost, the stream could not continue on another one.
     await value.return()
-    return { kind: 'refused', why: STREAM }
+    return { kind: 'kept' }
   } catch (error) {
-    return { kind: 'error', error: serialiseError(error) }
+    // This node ends its threads because it stops. The call itself has not failed.
+    return isPikoError(error, 'STOPPED') ? { kind: 'busy' } : { kind: 'error', error: serialiseError(error) }
   }
 }
 
 function packed(answer: OffloadAnswer): Buffer {
-  try {
-    return serialize(answer)
-  } catch (error) {
-    return serialize({ kind: 'refused', why: messageOf(error) } satisfies OffloadAnswer)
-  }
+  return encoded(answer, MAX_ANSWER_BYTES) ?? encoded({ kind: 'kept' } satisfies OffloadAnswer, MAX_ANSWER_BYTES)!
 }

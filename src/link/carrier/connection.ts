@@ -492,11 +492,12 @@ export class Connection implements Carrier {
     this.#state = 'closed'
     clearTimeout(this.#timeout)
     this.#keepAlive.stop()
-    this.#sender?.stop()
+    const waiting = this.#sender?.stop() ?? []
     const { duplex } = this.#options
     if (isPolite) setTimeout(() => duplex.destroy(), FAREWELL_MS).unref()
     else duplex.destroy()
-    for (const message of [...this.#outgoing.all(), ...this.#early, ...this.#incoming.all()]) message.failed(reason)
+    const all = new Set([...this.#outgoing.all(), ...waiting, ...this.#early, ...this.#incoming.all()])
+    for (const message of all) message.failed(reason)
     this.#outgoing.clear()
     this.#incoming.clear()
     this.#held.clear()

@@ -44,6 +44,17 @@ export class Levels<T extends Waiting> {
     this.#size--
   }
 
+  /** Removes and returns all messages. */
+  drain(): T[] {
+    const all: T[] = []
+    for (const queue of this.#queues)
+      for (let item = queue.first; item !== undefined; item = queue.first) {
+        this.remove(item)
+        all.push(item)
+      }
+    return all
+  }
+
   /**
    * Removes and returns the next message. To send another piece, the message must be added again.
    *

@@ -96,9 +96,11 @@ export class Sender {
     this.#schedule()
   }
 
-  stop(): void {
+  /** Sends nothing more. Returns the messages that are waiting, some of which have not begun. */
+  stop(): Outgoing[] {
     this.#isStopped = true
     this.#controls = []
+    return this.#levels.drain()
   }
 
   /** Collects the frames of one turn of the event loop in a single write, because each write is a system call. */

@@ -10,7 +10,7 @@ export interface FleetCall {
   /** The name of the module's file, for messages. */
   readonly file: string
   readonly name: string
-  /** The arguments, encoded with `v8.serialize`. */
+  /** The arguments, encoded by `encoded` of travel.ts. */
   readonly args: Buffer
   readonly priority: number
   readonly timeoutMs: number | undefined
@@ -22,15 +22,17 @@ export type FleetAnswer =
   | { readonly kind: 'error'; readonly error: unknown }
   /** The node has no free thread any more. */
   | { readonly kind: 'busy' }
-  /** The node does not have this version of the module, or can't return the result of this function. */
+  /** The node does not have this version of the module. */
   | { readonly kind: 'refused'; readonly why: string }
+  /** The node can't return the result, because it is a stream, too large, or can't be encoded. */
+  | { readonly kind: 'kept' }
   /** The node, or the connection, ended before the answer arrived. */
   | { readonly kind: 'lost' }
 
 /** The other nodes. */
 export interface FleetNodes {
-  /** Returns the nodes with free threads in the pool with this name. */
-  look(pool: string): Promise<readonly { readonly id: string; readonly free: number }[]>
+  /** Asks the nodes for the number of free threads in the pool with this name. `found` is called with each answer. */
+  look(pool: string, found: (nodeId: string, free: number) => void): Promise<void>
   run(nodeId: string, call: FleetCall, signal: AbortSignal | undefined): Promise<FleetAnswer>
 }
 

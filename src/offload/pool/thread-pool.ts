@@ -34,7 +34,7 @@ const MAX_WAITING_PER_THREAD = 4
 export class ThreadPool {
   readonly figures: PoolFigures
   readonly #options: PoolOptions
-  readonly #waiting = new WaitingCalls()
+  readonly #waiting = new WaitingCalls<OffloadCall>()
   readonly #working = new Map<OffloadCall, Work>()
   readonly #idle: Thread[] = []
   /** Threads with unfinished work of an earlier call. */

@@ -1,19 +1,26 @@
-import type { OffloadCall } from './offload-call.ts'
+/** What the order of calls depends on. */
+export interface OrderedCall {
+  /** A later call has a higher id. */
+  readonly id: number
+  readonly priority: number
+  /** The job to which the call belongs. */
+  readonly job: string
+}
 
 /**
  * Calls that are waiting for a thread. They are ordered by priority; within a priority, jobs take turns; within a job, the oldest call
  * comes first.
  */
-export class WaitingCalls {
+export class WaitingCalls<Call extends OrderedCall> {
   /** The waiting calls by priority, highest first. */
-  #levels: { readonly priority: number; readonly jobs: Map<string, Set<OffloadCall>> }[] = []
+  #levels: { readonly priority: number; readonly jobs: Map<string, Set<Call>> }[] = []
   #size = 0
 
   get size(): number {
     return this.#size
   }
 
-  add(call: OffloadCall): void {
+  add(call: Call): void {
     const jobs = this.#jobsOf(call.priority)
     const calls = jobs.get(call.job)
     if (calls) calls.add(call)
@@ -21,7 +28,7 @@ export class WaitingCalls {
     this.#size++
   }
 
-  delete(call: OffloadCall): boolean {
+  delete(call: Call): boolean {
     const jobs = this.#levels.find(({ priority }) => priority === call.priority)?.jobs
     const calls = jobs?.get(call.job)
     if (!calls?.delete(call)) return false
@@ -33,49 +40,59 @@ export class WaitingCalls {
 
   /**
    * Takes a call with the highest possible priority. Only jobs that may run one more call are considered; the job with the fewest running
-   * calls comes first, with its oldest call.
+   * calls comes first, with its oldest call that fits.
    */
-  take(running: (job: string) => number, mayRun: (job: string) => boolean): OffloadCall | undefined {
+  take(
+    running: (job: string) => number,
+    mayRun: (job: string) => boolean = () => true,
+    fits: (call: Call) => boolean = () => true,
+  ): Call | undefined {
     for (const { jobs } of this.#levels) {
-      const call = nextOf(jobs, running, mayRun)
+      const call = nextOf(jobs, running, mayRun, fits)
       if (call && this.delete(call)) return call
     }
     return undefined
   }
 
   /** Takes the first call for which `fits` is true. */
-  takeFitting(fits: (call: OffloadCall) => boolean): OffloadCall | undefined {
-    for (const call of this.all()) if (fits(call) && this.delete(call)) return call
-    return undefined
+  takeFitting(fits: (call: Call) => boolean): Call | undefined {
+    const call = firstOf(this.all(), fits)
+    return call && this.delete(call) ? call : undefined
   }
 
-  *all(): Generator<OffloadCall, void, undefined> {
+  *all(): Generator<Call, void, undefined> {
     for (const { jobs } of this.#levels) for (const calls of jobs.values()) yield* calls
   }
 
-  #jobsOf(priority: number): Map<string, Set<OffloadCall>> {
+  #jobsOf(priority: number): Map<string, Set<Call>> {
     const known = this.#levels.find((level) => level.priority === priority)
     if (known) return known.jobs
-    const level = { priority, jobs: new Map<string, Set<OffloadCall>>() }
+    const level = { priority, jobs: new Map<string, Set<Call>>() }
     this.#levels = [...this.#levels, level].toSorted((a, b) => b.priority - a.priority)
     return level.jobs
   }
 }
 
-function nextOf(
-  jobs: ReadonlyMap<string, ReadonlySet<OffloadCall>>,
+function nextOf<Call extends OrderedCall>(
+  jobs: ReadonlyMap<string, ReadonlySet<Call>>,
   running: (job: string) => number,
   mayRun: (job: string) => boolean,
-): OffloadCall | undefined {
-  let best: OffloadCall | undefined
+  fits: (call: Call) => boolean,
+): Call | undefined {
+  let best: Call | undefined
   let fewest = Infinity
   for (const [job, calls] of jobs) {
     if (!mayRun(job)) continue
-    const [first] = calls
+    const first = firstOf(calls, fits)
     const count = running(job)
     if (first === undefined || count > fewest || (count === fewest && best && best.id < first.id)) continue
     best = first
     fewest = count
   }
   return best
+}
+
+function firstOf<Call>(calls: Iterable<Call>, fits: (call: Call) => boolean): Call | undefined {
+  for (const call of calls) if (fits(call)) return call
+  return undefined
 }

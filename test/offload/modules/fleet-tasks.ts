@@ -1,0 +1,5 @@
+export const echo = (value: unknown): unknown => value
+
+export function forever(): Promise<never> {
+  return new Promise(() => setInterval(() => {}, 1_000))
+}
