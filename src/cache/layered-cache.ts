@@ -566,7 +566,9 @@ export class LayeredCache<V> implements Cache<V> {
   #assertOpen(key: unknown): void {
     this.#stopped.signal.throwIfAborted()
     if (typeof key === 'string' && key !== '' && key.length <= MAX_KEY && key.isWellFormed()) return
-    throw this.#invalid(`a key is ${describe(key)}; expected a string of 1 to ${MAX_KEY} characters`)
+    throw this.#invalid(
+      `a key is ${describe(key)}; expected a string of 1 to ${MAX_KEY} characters without lone surrogates`,
+    )
   }
 
   #invalid(problem: string, cause?: unknown): PikoError {

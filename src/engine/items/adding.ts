@@ -133,7 +133,7 @@ export class ItemReader {
     if (isOptional && text === '') return undefined
     throw this.#wrong(
       index,
-      `its key is ${describe(key)}; expected a string of 1 to ${MAX_KEY} characters, or a number`,
+      `its key is ${describe(key)}; expected a string of 1 to ${MAX_KEY} characters without lone surrogates, or a number`,
     )
   }
 
@@ -143,7 +143,10 @@ export class ItemReader {
       given ??
       (this.#kind.kind.lane ? this.#called(index, 'lane', () => this.#kind.kind.lane?.(data)) : this.#kind.name)
     if (isKey(lane, MAX_LANE)) return lane
-    throw this.#wrong(index, `its lane is ${describe(lane)}; expected a string of 1 to ${MAX_LANE} characters`)
+    throw this.#wrong(
+      index,
+      `its lane is ${describe(lane)}; expected a string of 1 to ${MAX_LANE} characters without lone surrogates`,
+    )
   }
 
   #priority(data: unknown, index: number): number {

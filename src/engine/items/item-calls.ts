@@ -37,7 +37,10 @@ const MAX_STATES = 10_000
 const LEASE: OptionChecks<LeaseOptions<unknown>> = {
   size: wholeNumber(1, MAX_STATES),
   create: aFunction,
-  name: (value) => (isText(value, MAX_STATE_NAME) ? undefined : `is ${describe(value)}; expected a string`),
+  name: (value) =>
+    isText(value, MAX_STATE_NAME)
+      ? undefined
+      : `is ${describe(value)}; expected a string of 1 to ${MAX_STATE_NAME} characters without lone surrogates`,
   wait: (value) => {
     const reading = readDuration(value, MAX_STORED_MS)
     return 'ms' in reading ? undefined : `is ${describe(value)}; expected ${reading.expected}`
@@ -71,7 +74,9 @@ export class ItemCalls implements ItemActions {
       spacingMs: spacingMs(rate, factor, delayMs),
       note: async (noteName: string, load: (signal: AbortSignal) => Promise<LaneNote>) => {
         if (!isKey(noteName, MAX_NAME))
-          throw usage(`lane.note got the name ${describe(noteName)}; expected 1 to ${MAX_NAME} characters`)
+          throw usage(
+            `lane.note got the name ${describe(noteName)}; expected 1 to ${MAX_NAME} characters without lone surrogates`,
+          )
         if (typeof load !== 'function') throw usage(`lane.note got ${describe(load)}; expected a function`)
         return this.#parts.notes.get(id, noteName, load, signalOf(attempt))
       },
@@ -95,7 +100,7 @@ export class ItemCalls implements ItemActions {
       ['size', 'create'],
     )
     if (!isKey(pool, MAX_NAME))
-      throw usage(`state got the pool ${describe(pool)}; expected 1 to ${MAX_NAME} characters`)
+      throw usage(`state got the pool ${describe(pool)}; expected 1 to ${MAX_NAME} characters without lone surrogates`)
     if (problems.length > 0) throw usage(`state("${pool}"): ${problems.join('; ')}`)
     const { size = 1, create, name, wait = '30s' } = options
     const known = attempt.states.find((state) => state.pool === pool && (name === undefined || state.name === name))
@@ -154,7 +159,7 @@ export class ItemCalls implements ItemActions {
   score(attempt: ItemAttempt, group: string, name: string, outcome: unknown): void {
     if (!isKey(group, MAX_NAME) || !isKey(name, MAX_STATE_NAME)) {
       throw usage(
-        `score got the group ${describe(group)} and the name ${describe(name)}; expected strings of 1 to ${MAX_NAME} and ${MAX_STATE_NAME} characters`,
+        `score got the group ${describe(group)} and the name ${describe(name)}; expected strings of 1 to ${MAX_NAME} and ${MAX_STATE_NAME} characters without lone surrogates`,
       )
     }
     const [ok, ms] = [propertyOf(outcome, 'ok'), propertyOf(outcome, 'ms')]
@@ -166,7 +171,9 @@ export class ItemCalls implements ItemActions {
 
   async scores(attempt: ItemAttempt, group: string): ReturnType<ItemActions['scores']> {
     if (!isKey(group, MAX_NAME))
-      throw usage(`scores got the group ${describe(group)}; expected a string of 1 to ${MAX_NAME} characters`)
+      throw usage(
+        `scores got the group ${describe(group)}; expected a string of 1 to ${MAX_NAME} characters without lone surrogates`,
+      )
     return this.#parts.scores.of(attempt.job.id, group)
   }
 }

@@ -165,7 +165,7 @@ class OfItem implements Context {
       this.#attempt.assertOpen('checkpoint')
       if (typeof position !== 'string' || position.length > MAX_POSITION || !position.isWellFormed()) {
         throw usage(
-          `checkpoint got the position ${describe(position)}; expected a string of at most ${MAX_POSITION} characters`,
+          `checkpoint got the position ${describe(position)}; expected a string of at most ${MAX_POSITION} characters without lone surrogates`,
         )
       }
       return this.#actions.checkpoint(this.#attempt, position, fn)

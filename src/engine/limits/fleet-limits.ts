@@ -20,7 +20,9 @@ const TAKE = {
   checks: { signal: anAbortSignal } satisfies OptionChecks<FleetTakeOptions>,
   example: '{ signal }',
 }
-const aName = expecting(`a string of 1 to ${MAX_NAME} characters`, (value) => isKey(value, MAX_NAME))
+const aName = expecting(`a string of 1 to ${MAX_NAME} characters without lone surrogates`, (value) =>
+  isKey(value, MAX_NAME),
+)
 
 /** Checks the arguments of a limit. @throws PikoError `USAGE` naming all problems */
 function ruleOf(name: string, rate: Rate, options: FleetLimitOptions): LimitRule {

@@ -117,7 +117,8 @@ function readKind(jobId: string, name: string, given: unknown, fault: (problem: 
 }
 
 function readLane(at: string, lane: string, given: unknown, fault: (problem: string) => void): LanePolicy {
-  if (!isText(lane, MAX_LANE)) fault(`${at} has a lane named ${describe(lane)}; expected 1 to ${MAX_LANE} characters`)
+  if (!isText(lane, MAX_LANE))
+    fault(`${at} has a lane named ${describe(lane)}; expected 1 to ${MAX_LANE} characters without lone surrogates`)
   const {
     rate,
     parallel,
@@ -128,7 +129,7 @@ function readLane(at: string, lane: string, given: unknown, fault: (problem: str
 
 function readBudget(at: string, name: string, given: unknown, fault: (problem: string) => void): ItemBudget {
   if (!isText(name, MAX_CLASS))
-    fault(`${at} has a class named ${describe(name)}; expected 1 to ${MAX_CLASS} characters`)
+    fault(`${at} has a class named ${describe(name)}; expected 1 to ${MAX_CLASS} characters without lone surrogates`)
   const spec = isWhole(given) && given >= 0 ? { limit: given } : given
   const example = "{ limit: 5, base: '1s', max: '1m' }"
   const {

@@ -11,7 +11,7 @@ import type { OwnTransaction } from '../connection/own-transaction.ts'
 import { assertFits } from '../connection/packet-size.ts'
 import { inspectSql } from './sql-rules.ts'
 import { endedTransaction, transactionEnded, transactionGivenUp } from './ended-transaction.ts'
-import { bindable } from './sql-values.ts'
+import { asDouble, bindable } from './sql-values.ts'
 import type { Tables } from '../tables.ts'
 import { transactionOnce } from '../connection/transaction.ts'
 import { requestedMs, TransactionDeadline, type TransactionLimits } from '../connection/transaction-limit.ts'
@@ -209,7 +209,7 @@ function checked(
   }
   const values = Array.from(params, bindable)
   assertFits(statement.text, values, sizes.statement)
-  return CompiledQuery.raw(statement.text, withExactIntegers(values))
+  return CompiledQuery.raw(statement.text, withExactIntegers(name === 'mysql' ? values.map(asDouble) : values))
 }
 
 const MAX_SHOWN = 100

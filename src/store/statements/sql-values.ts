@@ -36,6 +36,15 @@ function exactNumber(value: number): number | bigint {
   return isInteger64(integer) ? integer : value
 }
 
+/**
+ * Converts a number beyond 64 bits, such as 1e19, so that MySQL takes it as the DOUBLE that it is. Its driver would write
+ * `10000000000000000000`, which is an integer or a DECIMAL.
+ */
+export function asDouble(value: SqlValue): unknown {
+  if (typeof value !== 'number' || !Number.isInteger(value)) return value
+  return { toSqlString: () => value.toExponential() }
+}
+
 const isInteger64 = (value: bigint): boolean => value >= MIN_INTEGER && value <= MAX_INTEGER
 
 function isSqlValue(value: unknown): value is SqlValue {

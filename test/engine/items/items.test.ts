@@ -326,11 +326,21 @@ describeEachStore((fixture) => {
     const none = defineJob({ id: 'none' }, async (ctx) => {
       await ctx.items.add('page' as never, [])
     })
-    const app = await startApp(fixture.options, [job, none])
+    const lone = defineJob({ id: 'lone', items: { page: { run: async () => {} } } }, async (ctx) => {
+      await ctx.items.add('page', ['a\ud800'])
+    })
+    const app = await startApp(fixture.options, [job, none, lone])
     const wrong = (await rejected(app.run('wrong', { wait: true }))) as { run?: { error?: unknown } }
     expect(wrong.run?.error).toMatchObject({
       code: 'ITEM_INVALID',
-      message: 'item 1 of kind "page" of job "wrong": its lane is ""; expected a string of 1 to 200 characters',
+      message:
+        'item 1 of kind "page" of job "wrong": its lane is ""; expected a string of 1 to 200 characters without lone surrogates',
+    })
+    const surrogate = (await rejected(app.run('lone', { wait: true }))) as { run?: { error?: unknown } }
+    expect(surrogate.run?.error).toMatchObject({
+      code: 'ITEM_INVALID',
+      message:
+        'item 0 of kind "page" of job "lone": its key is "a\\ud800"; expected a string of 1 to 2048 characters without lone surrogates, or a number',
     })
     const without = (await rejected(app.run('none', { wait: true }))) as { run?: { error?: unknown } }
     expect(without.run?.error).toMatchObject({ code: 'USAGE' })

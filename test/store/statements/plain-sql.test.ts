@@ -86,7 +86,11 @@ const NUMBERS: readonly (readonly [value: number | bigint | boolean | null, back
   [2n ** 53n + 1n, '9007199254740993'],
   [2n ** 63n - 1n, '9223372036854775807'],
   [-(2n ** 63n), '-9223372036854775808'],
+  [2 ** 62, '4611686018427387904'],
 ]
+
+/** Numbers that are no integers of 64 bits. */
+const DOUBLES = [2 ** 63, -(2 ** 64), 1e19, 1e20, 1e21, 6.022e23, -1.5e300]
 
 /** The texts as a text column returns them. */
 const PLAIN_NUMBERS: readonly (readonly [value: number | bigint | boolean, back: string])[] = [
@@ -118,6 +122,15 @@ describeEachStore((store) => {
   beforeAll(async () => {
     ;({ sql } = await store.open())
     await sql.exec('CREATE TABLE t (a BIGINT, w TEXT)')
+    await sql.exec('CREATE TABLE doubles (d DOUBLE)')
+  })
+
+  it.each(DOUBLES)('keeps %d as a number, in a column and in a result', async (value) => {
+    await sql.exec('DELETE FROM doubles')
+    await sql.exec('INSERT INTO doubles VALUES (?)', [value])
+    expect(await sql.query('SELECT d, ? AS given FROM doubles WHERE d = ?', [value, value])).toEqual([
+      { d: value, given: value },
+    ])
   })
 
   const rows = (): Promise<SqlRow[]> => sql.query('SELECT a FROM t')
