@@ -83,7 +83,7 @@ export class Doorbell extends Service {
     this.#isTelling = true
     void this.#tell()
       // Without a notification, the poll finds the version.
-      .catch((error: unknown) => this.log.debug({ err: error }, 'other nodes could not be notified of new runs'))
+      .catch((error: unknown) => this.log.debug({ err: error }, 'other nodes could not be notified of a new version'))
       .finally(() => (this.#isTelling = false))
   }
 
