@@ -41,7 +41,8 @@ class Web extends Service {
     server.get('/', async (_request, reply) => reply.type('text/html').send('<h1>It works</h1>'))
     await server.register(serveRoutes(api))
     await server.register(clients.plugin)
-    await server.register(fastifyStatic, { root: new URL('server/static', import.meta.url), prefix: '/static/' })
+    const root = new URL('server/static', import.meta.url)
+    await server.register(fastifyStatic, { root, prefix: '/static/', dotfiles: 'ignore' })
     await server.register(pikoRoutes, { app, prefix: '/piko' })
     console.log(`listening on ${await server.listen({ port: Number(process.env['PORT'] ?? 8_080) })}`)
   }

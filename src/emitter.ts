@@ -61,7 +61,16 @@ export class Emitter<M extends object> {
     try {
       await (listener as (payload: unknown) => unknown)(payload)
     } catch (error) {
+      this.#reported(error, name)
+    }
+  }
+
+  #reported(error: unknown, name: string): void {
+    try {
       this.#report(error, name)
+    } catch (failure) {
+      warn(error, name)
+      warn(failure, name)
     }
   }
 

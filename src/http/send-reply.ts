@@ -22,6 +22,8 @@ export interface Answering {
   readonly found: FoundRoute | undefined
   readonly served: ServedRequest
   readonly reply: FastifyReply
+  /** Whether the client wants only the headers. */
+  readonly isHead: boolean
   /** Called with errors that the client does not see. */
   readonly failed: (error: unknown) => void
 }
@@ -38,8 +40,10 @@ export async function sendReply(answer: Reply, answering: Answering): Promise<un
   }
   const { body, drop } = answer
   if (Buffer.isBuffer(body)) return send(answer, body, answering)
-  // A client that has gone must not leave the source open.
-  if (reply.raw.destroyed) return drop?.()
+  // A source that nobody reads must not stay open.
+  if (answering.isHead || reply.raw.destroyed) drop?.()
+  if (answering.isHead) return send(answer, undefined, answering)
+  if (reply.raw.destroyed) return undefined
   if (drop) reply.raw.once('close', drop)
   const iterator = body[Symbol.asyncIterator]()
   try {
@@ -59,7 +63,8 @@ function send({ status, type, headers, body }: Reply, stream: unknown, { reply, 
     stream.on('error', failed)
     return reply.type(CONTENT_TYPES[type]).send(stream)
   }
-  if (!Buffer.isBuffer(body) || body.length === 0) return reply.send()
+  if (!Buffer.isBuffer(body)) return reply.type(CONTENT_TYPES[type]).send()
+  if (body.length === 0) return reply.send()
   return reply.type(CONTENT_TYPES[type]).send(body)
 }
 

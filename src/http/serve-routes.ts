@@ -32,12 +32,12 @@ const someRoutes = listOf(
   expecting('the result of defineRoutes', (value) => value instanceof Routes),
 )
 
-const METHODS: HttpMethod[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 const LEVEL = 1
 
 /**
  * Creates a fastify plugin that serves routes over HTTP. Paths, bodies, statuses and errors are the same as over a link. The query is
- * `meta`, or the body of a `GET`. A stream of values is sent as lines of JSON.
+ * `meta`, or the body of a `GET`. A `HEAD` calls the handler of the `GET`. A stream of values is sent as lines of JSON.
  *
  * @throws PikoError `USAGE` for wrong options, or if two routes have the same path
  * @example
@@ -76,7 +76,9 @@ async function answered(
   reply: FastifyReply,
 ): Promise<unknown> {
   const path = request.url.split('?', 1)[0] ?? ''
-  const method = request.method as HttpMethod
+  // A HEAD is answered as a GET, but without the body.
+  const isHead = request.method === 'HEAD'
+  const method = isHead ? 'GET' : (request.method as HttpMethod)
   const found = table.find(path, method)
   const { query } = request
   const served = new ServedRequest({ path, found, headers: headersOf(request), meta: query, level: LEVEL, via: 'http' })
@@ -85,7 +87,7 @@ async function answered(
   })
   const failed = (error: unknown): void => told(log, error, `the handler of "${path}"`)
   const body = new Body(method === 'GET' ? ofQuery(query) : ofPayload(request), limits)
-  return sendReply(await respond(found, served, body, failed), { found, served, reply, failed })
+  return sendReply(await respond(found, served, body, failed), { found, served, reply, isHead, failed })
 }
 
 function told(log: Logger | undefined, error: unknown, what: string): void {

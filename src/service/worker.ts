@@ -34,6 +34,9 @@ const CHECKS: OptionChecks<WorkerOptions> = {
   print: aFunction,
 }
 
+/** The longest time that a timer of Node.js can have. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 type End =
   | { readonly kind: 'signal'; readonly signal: StopSignal }
   | { readonly kind: 'crash'; readonly error: unknown }
@@ -80,11 +83,19 @@ export class Worker extends Service {
    */
   async run(): Promise<number> {
     const signals = new ProcessSignals(() => this.#print(serviceReport(this)))
+    // A listener for signals does not keep a process alive, and services may wait for nothing else.
+    const alive = setInterval(() => {}, MAX_TIMER_MS)
     try {
-      return await Promise.race([signals.second.then(signalExitCode), this.#live(signals)])
+      return await Promise.race([signals.second.then((signal) => this.#ended(signal)), this.#live(signals)])
     } finally {
+      clearInterval(alive)
       signals.release()
     }
+  }
+
+  #ended(signal: StopSignal): number {
+    this.log.warn(`Ending immediately on a second signal, ${signal}; still running: ${unstopped(this).join(', ')}`)
+    return signalExitCode(signal)
   }
 
   async #live(signals: ProcessSignals): Promise<number> {

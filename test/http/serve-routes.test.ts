@@ -36,6 +36,26 @@ const users = defineRoutes({
     return { bytes }
   })
 
+it('answers a HEAD as a GET without its body, and closes a stream that nobody reads', async () => {
+  let isClosed = false
+  const routes = defineRoutes({ prefix: '/r' })
+    .on('/list', { method: 'GET' }, () => answer(203, { a: 1 }, { etag: '"x"' }))
+    .on('/save', () => 1)
+    .on('/file', { method: 'GET' }, () => new Readable({ read: ignore }).once('close', () => (isClosed = true)))
+  const server = fastify()
+  await server.register(serveRoutes(routes))
+  const url = await server.listen({ port: 0 })
+  onTestFinished(() => server.close())
+  const head = async (path: string) => {
+    const { status, headers } = await fetch(`${url}/r/${path}`, { method: 'HEAD' })
+    return [status, headers.get('etag'), headers.get('content-length'), headers.get('content-type')]
+  }
+  expect(await head('list')).toEqual([203, '"x"', '7', 'application/json; charset=utf-8'])
+  expect(await head('file')).toEqual([200, null, null, 'application/octet-stream'])
+  expect(isClosed).toBe(true)
+  expect((await head('save'))[0]).toBe(404)
+})
+
 async function started(): Promise<{ server: FastifyInstance; url: string; link: Link }> {
   const server = fastify()
   server.get('/health', () => 'ok')

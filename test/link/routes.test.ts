@@ -6,6 +6,20 @@ import { line } from './lines.ts'
 import { linked } from './support.ts'
 
 describe('routes', () => {
+  it('a fallback covers a prefix with a parameter, also a nested one', async () => {
+    const inner = defineRoutes({ prefix: '/orders', fallback: ({ path }) => `orders: ${path}` }).on('/all', () => 'all')
+    const users = defineRoutes({ prefix: '/user/:id', fallback: ({ path }) => `user: ${path}` }).mount(inner)
+    const link = await linked(users)
+    const paths = ['/user/7/orders/all', '/user/7/orders/x', '/user/7/x', '/user/7']
+    expect(await Promise.all(paths.map((path) => link.call(path)))).toEqual([
+      'all',
+      'orders: /user/7/orders/x',
+      'user: /user/7/x',
+      'user: /user/7',
+    ])
+    await expect(link.call('/user')).rejects.toMatchObject({ code: 'LINK_NO_ROUTE' })
+  })
+
   it('nest: prefixes join, middleware wraps, and the nearest onError answers', async () => {
     const order: string[] = []
     const around = (name: string) => async (_request: RouteRequest, next: () => Promise<unknown>) => {
@@ -174,6 +188,13 @@ describe('events of users', () => {
     events.off('price')
     await events.emit('price', 3)
     expect([seen.length, failed]).toEqual([3, ['price: broken', 'price: broken']])
+    const odd = new Emitter<{ a: number }>(() => {
+      throw new Error('no log')
+    })
+    odd.on('a', () => Promise.reject(new Error('broken')))
+    odd.on('a', (a) => seen.push(`other ${a}`))
+    await odd.emit('a', 1)
+    expect(seen.at(-1)).toBe('other 1')
   })
 
   it('cross a link in both directions, without those that only this end may emit', async () => {

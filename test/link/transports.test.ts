@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineRoutes, duplexFrom, type Link, linkOf } from 'piko/link'
@@ -131,5 +131,14 @@ describe('messages from both ends at the same time', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600)
     const local = await dialled({ url: `piko+unix:${path}` })
     expect(await local.call('/echo', 'hello')).toBe('hello')
+  })
+
+  it('a file that is not the socket of an ended process is never deleted', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'piko-link-test-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'data.csv')
+    writeFileSync(path, 'precious')
+    await expect(serving({ path, routes: [] })).rejects.toMatchObject({ code: 'LINK_LISTEN_FAILED' })
+    expect(readFileSync(path, 'utf8')).toBe('precious')
   })
 })

@@ -83,6 +83,14 @@ describe('a process', () => {
     expect(program.stderr).toBe('')
   })
 
+  it('lives until a signal, also if its services wait for nothing', async () => {
+    const program = new Program('idle')
+    await program.says('ALIVE')
+    program.kill('SIGHUP')
+    expect(await program.exit).toBe(0)
+    expect(program.log).toContain('INFO [^Worker]: Stopping on SIGHUP')
+  })
+
   it('exits with 0 on SIGINT too', async () => {
     const program = new Program('run')
     await program.says('READY')
@@ -102,6 +110,9 @@ describe('a process', () => {
     program.kill(signal)
     expect(await program.exit).toBe(code)
     expect(performance.now() - before).toBeLessThan(60_000)
+    expect(program.log.at(-1)).toMatch(
+      `WARN [^Worker]: Ending immediately on a second signal, ${signal}; still running: `,
+    )
   })
 
   it('counts the same signal once within half a second, and as a second one later', async () => {

@@ -1,4 +1,4 @@
-import { chmodSync, unlinkSync } from 'node:fs'
+import { chmodSync, statSync, unlinkSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { connect, createServer as createTcp, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -278,6 +278,8 @@ async function listenAt(server: Server, path: string): Promise<void> {
 }
 
 async function isAbandoned(path: string): Promise<boolean> {
+  // A connection to a file that is not a socket fails in the same way.
+  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const probe = connect({ path })
   probe.once('connect', () => resolve(false))

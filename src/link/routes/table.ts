@@ -43,7 +43,7 @@ export class RouteTable {
     const { matcher, fallbacks } = this.#current()
     const found = matcher.find(path, method)
     if (found) return found
-    const fallback = fallbacks.find(({ prefix }) => prefix === '' || path === prefix || path.startsWith(`${prefix}/`))
+    const fallback = fallbacks.find(({ prefix }) => isBelow(path, prefix))
     return fallback && { entry: undefined, chain: fallback.chain, route: path, params: {} }
   }
 
@@ -63,6 +63,13 @@ export class RouteTable {
 interface Built {
   readonly matcher: Matcher
   readonly fallbacks: readonly Fallback[]
+}
+
+/** Whether a path begins with all parts of a prefix. A parameter of the prefix, such as `:id`, stands for any part. */
+function isBelow(path: string, prefix: string): boolean {
+  if (!prefix.includes(':')) return prefix === '' || path === prefix || path.startsWith(`${prefix}/`)
+  const parts = path.split('/')
+  return prefix.split('/').every((part, at) => part === parts[at] || (part.startsWith(':') && parts[at] !== undefined))
 }
 
 function built(roots: readonly Routes[]): Built {
