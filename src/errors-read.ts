@@ -107,7 +107,7 @@ export function headline(thrown: unknown): string {
 }
 
 /** The default messages of `Promise.any` and `using`. They contain no reason. */
-const SAYS_NOTHING = new Set(['All promises were rejected', 'An error was suppressed during disposal.'])
+const SAYS_NOTHING = /^(?:All promises were rejected|An error was suppressed during disposal)\.?$/
 
 /** Which errors a text shows already. An error may contain itself, or the same errors a million times. */
 class Shown {
@@ -132,7 +132,7 @@ class Shown {
 function summary(error: Error, shown: Shown): string {
   const parts = readError(error)
   const message = parts.message.slice(0, LONGEST_READ)
-  if (message !== '' && (parts.errorCount === 0 || !SAYS_NOTHING.has(message))) return message
+  if (message !== '' && (parts.errorCount === 0 || !SAYS_NOTHING.test(message))) return message
   return shown.within(error, () => reasonOf(error, { ...parts, message }, shown), message)
 }
 

@@ -25,6 +25,8 @@ type ErrorData = Extract<TransferredError, { kind: 'error' }>
  * dropped too.
  */
 const DEEPEST = 16
+/** How many errors are transferred with one. Each of them may contain others, so their number could grow tenfold at each depth. */
+const MAX_ERRORS = 100
 const MAX_PROPS = 50
 
 const BASES: Readonly<Record<string, new (message: string) => Error>> = {
@@ -43,7 +45,7 @@ const OWN_FIELDS = new Set(['name', 'message', 'stack', 'code', 'cause', 'errors
  * that can be cloned.
  */
 export function serialiseError(thrown: unknown): TransferredError {
-  return serialise(thrown, [])
+  return serialise(thrown, [], { left: MAX_ERRORS })
 }
 
 /**
@@ -64,14 +66,17 @@ export function reviveError(data: TransferredError): unknown {
   return error
 }
 
-function serialise(thrown: unknown, ancestors: readonly unknown[]): TransferredError {
+function serialise(thrown: unknown, ancestors: readonly unknown[], budget: { left: number }): TransferredError {
   if (!isError(thrown)) return { kind: 'value', value: cloneable(thrown) ? thrown : describe(thrown) }
+  budget.left -= 1
   const path = [...ancestors, thrown]
   const nested = (inner: unknown): TransferredError[] =>
-    path.length >= DEEPEST || path.includes(inner) ? [] : [serialise(inner, path)]
+    path.length >= DEEPEST || path.includes(inner) || budget.left <= 0 ? [] : [serialise(inner, path, budget)]
   const { name, message, stack, code, cause, errors, errorCount } = readError(thrown)
   const base = safely(() => baseOf(thrown), 'Error')
-  const left = errorCount - errors.length
+  const causes = cause === undefined ? [] : nested(cause)
+  const parts = base === 'AggregateError' ? errors.flatMap(nested) : []
+  const left = errorCount - parts.length
   const more: TransferredError[] = left > 0 ? [{ kind: 'value', value: `and ${left} more errors` }] : []
   return {
     kind: 'error',
@@ -80,8 +85,8 @@ function serialise(thrown: unknown, ancestors: readonly unknown[]): TransferredE
     message,
     stack,
     code,
-    cause: cause === undefined ? undefined : nested(cause)[0],
-    errors: base === 'AggregateError' ? [...errors.flatMap(nested), ...more] : undefined,
+    cause: causes[0],
+    errors: base === 'AggregateError' ? [...parts, ...more] : undefined,
     props: safely(() => cloneableProps(thrown), {}),
   }
 }

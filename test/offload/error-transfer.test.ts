@@ -88,3 +88,14 @@ test("a value that is not an Error arrives unchanged, or as a description when i
   expect(travel({ status: 500 })).toEqual({ status: 500 })
   expect(travel(function bad() {})).toBe('function bad')
 })
+
+test('errors of errors, nine deep, and an error that contains itself arrive in part', () => {
+  let deep = new Error('innermost')
+  for (let depth = 0; depth < 9; depth += 1) deep = new AggregateError(Array.from({ length: 10 }, () => deep))
+  const began = performance.now()
+  expect((travelled(deep)['errors'] as unknown[]).at(-1)).toMatch(/^and \d more errors$/)
+  const cycle = new AggregateError([])
+  for (let index = 0; index < 10; index += 1) cycle.errors.push(cycle)
+  expect(travelled(cycle)['errors']).toEqual(['and 10 more errors'])
+  expect(performance.now() - began).toBeLessThan(5_000)
+})

@@ -42,6 +42,7 @@ beforeAll(() => {
     'errors.ts',
     'call-options.ts',
     'errors-read.ts',
+    'safe-error.ts',
     'options.ts',
     'thread-module.ts',
     'loop-turn.ts',

@@ -137,6 +137,11 @@ describe('runError', () => {
     expect(runError(suppressed).message).toBe(
       'An error was suppressed during disposal.: Error: close failed; RangeError: too far',
     )
+    // As the engine itself and compilers word it.
+    const other = Object.assign(suppressed, { message: 'An error was suppressed during disposal' })
+    expect(runError(other).message).toBe(
+      'An error was suppressed during disposal: Error: close failed; RangeError: too far',
+    )
     expect(runError(suppressed).stack).toMatch(/Part 1 of 2: Error: close failed[^]*Part 2 of 2: RangeError: too far/)
   })
 

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { describe, isError } from '../../errors-read.ts'
+import { describe, isError, messageOf } from '../../errors-read.ts'
 import { type ErrorCode, PikoError } from '../../errors.ts'
 import type { OffloadTask } from '../protocol.ts'
 import type { FailureReason } from './pool-figures.ts'
@@ -36,7 +36,8 @@ export function neverBegan(called: Called, previous: string, cause: unknown): Pi
 
 function describeCause(cause: unknown): { code: string | undefined; reason: string } {
   if (!isError(cause)) return { code: undefined, reason: typeof cause === 'string' ? cause : describe(cause) }
-  const { code, name, message, stack }: NodeJS.ErrnoException = cause
+  const { code, name, stack }: NodeJS.ErrnoException = cause
+  const message = messageOf(cause)
   // If a thread ends with an uncaught DOMException, only the stack of this error still contains its name and message.
   const reason = message === '' ? (stack?.split('\n')[0] ?? name) : name === 'Error' ? message : `${name}: ${message}`
   return { code: typeof code === 'string' ? code : undefined, reason: reason.replace(/\.$/, '') }
