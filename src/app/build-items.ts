@@ -11,6 +11,7 @@ import { ItemScores } from '../engine/items/item-scores.ts'
 import { KeptBytes } from '../engine/items/kept-bytes.ts'
 import { LaneIds } from '../engine/items/lane-ids.ts'
 import { LaneNotes } from '../engine/items/lane-notes.ts'
+import { LaneTurns } from '../engine/items/lane-turns.ts'
 import { LaneSpeeds } from '../engine/items/measures/lane-speeds.ts'
 import { LaneWaker } from '../engine/items/lane-waker.ts'
 import { LoopPressure } from '../engine/items/measures/loop-pressure.ts'
@@ -47,6 +48,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     onChanges,
   })
   const commits = new ItemCommits({ store: store.items, lanes, waker, monotonic, onChanges })
+  const turns = new LaneTurns({ store: store.items, clock, events, holdsLease })
   const speeds = new LaneSpeeds({ store: store.items, nodeId, monotonic })
   const pressure = new LoopPressure(settings.items.lowerWhenLate ? undefined : () => 0)
   const kept = new KeptBytes({
@@ -71,9 +73,9 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     random: Math.random,
     concurrency: settings.items.concurrency,
     shutdownTimeoutMs: settings.piko.shutdownTimeoutMs,
-    ...{ kept, speeds, pressure },
+    ...{ kept, turns, speeds, pressure },
     actions: new ItemCalls({
-      ...{ commits, store: store.items, clock },
+      ...{ commits, turns, store: store.items, clock },
       notes: new LaneNotes({ store: store.items, locks, clock }),
       scores: new ItemScores({ store: store.items, clock, loops }),
     }),
@@ -87,7 +89,7 @@ export function buildItems(parts: NodeParts, own: ItemsOwn): Items {
     },
   })
   const dispatcher = new ItemDispatcher({
-    ...{ store: store.items, nodes: store.nodes, runner, nodeId, holdsLease, ownRuns, clock, loops },
+    ...{ store: store.items, nodes: store.nodes, runner, turns, nodeId, holdsLease, ownRuns, clock, loops },
     concurrency: settings.items.concurrency,
     pollIntervalMs: settings.piko.pollIntervalMs,
     scopes: [...new Set(policies.flatMap(({ items }) => [...items.kinds.values()].map(({ laneScope }) => laneScope)))],

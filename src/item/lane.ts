@@ -30,13 +30,17 @@ export const SUCCESSES_TO_SPEED_UP = 50
 const SPEED_UP = 1.1
 /** How long before its start time an item may be claimed, in milliseconds. */
 export const CLAIM_AHEAD_MS = 250
+/** How many times the grace after a claim's last place its places may take. */
+const GRACE_PARTS = 5
 /**
- * The maximum delay of an item after its start time, as a fraction of the rate's period; at least `MIN_LATE_MS` and at most
- * `MAX_LATE_MS`. An item that would begin later loses its start time and is claimed again.
+ * The slack of a rate, as a share of its period; at least `MIN_SLACK_MS` and at most `MAX_SLACK_MS`. An item may begin a little after its
+ * start time, and its request arrives a little later. The start times are further apart by the slack, so the rate still holds.
  */
-const LATE_SHARE = 0.05
-const MIN_LATE_MS = 20
-const MAX_LATE_MS = 250
+const SLACK_SHARE = 0.04
+const MIN_SLACK_MS = 20
+const MAX_SLACK_MS = 250
+/** The share of the slack in which an item may begin. The rest is for delays in the network. */
+const LATE_SHARE = 0.75
 
 /** How late an item may begin if its lane has a minimum time between two items, in milliseconds. */
 const DELAY_LATE_MS = 100
@@ -48,24 +52,43 @@ const DELAY_ARRIVAL_MS = 100
 
 /**
  * Returns the milliseconds between the start times of two items of a lane; 0 if the lane has neither a rate nor a minimum time between two
- * items.
+ * items. If each item begins within `allowedLateMs`, any period of the rate has at most `limit` items.
  *
  * @param factor the share of its rate at which a slowed lane works, up to 1
  * @param delayMs the minimum time between two items that a note of the lane demands
  */
 export function spacingMs(rate: RateLimit | undefined, factor: number, delayMs: number | undefined): number {
-  const ofRate = rate ? rate.perMs / (rate.limit * Math.max(factor, MIN_FACTOR)) : 0
+  const ofRate = rate ? (rate.perMs + slackMs(rate)) / (rate.limit * Math.max(factor, MIN_FACTOR)) : 0
   // If an item is late and the next one is on time, there must still be at least `delayMs` between them.
   return Math.max(ofRate, delayMs === undefined ? 0 : delayMs + DELAY_LATE_MS + DELAY_ARRIVAL_MS)
 }
 
-/**
- * Returns how late an item may begin after its start time, in milliseconds. Even with this delay, the lane keeps its minimum time between
- * two items, and exceeds its rate by at most one item.
- */
+/** Returns how late an item may begin after its start time, in milliseconds. */
 export function allowedLateMs(rate: RateLimit | undefined, delayMs: number | undefined): number {
-  if (delayMs !== undefined) return DELAY_LATE_MS
-  return rate ? Math.min(MAX_LATE_MS, Math.max(MIN_LATE_MS, rate.perMs * LATE_SHARE)) : Infinity
+  if (rate === undefined) return delayMs === undefined ? Infinity : DELAY_LATE_MS
+  const ofRate = slackMs(rate) * LATE_SHARE
+  return delayMs === undefined ? ofRate : Math.min(ofRate, DELAY_LATE_MS)
+}
+
+function slackMs({ perMs }: RateLimit): number {
+  return Math.min(MAX_SLACK_MS, Math.max(MIN_SLACK_MS, perMs * SLACK_SHARE))
+}
+
+/** The right to begin one item, or to send one request, in a lane with a rate. Times are milliseconds on the database's clock. */
+export interface LanePlace {
+  readonly at: number
+  /** How late after `at` the item may begin, in milliseconds. */
+  readonly lateMs: number
+  /** The first free start time after this place; undefined if this place is not the last one that was taken with it. */
+  readonly freeAt: number | undefined
+}
+
+/**
+ * Returns how late items may begin if the node knows the database's time only within `uncertainMs`. Half of the allowed time remains
+ * for real delays. If the result is larger than `allowedLateMs`, the next start time must be later by the difference.
+ */
+export function lateWithin(allowedMs: number, uncertainMs: number): number {
+  return Math.max(allowedMs, uncertainMs + allowedMs / 2)
 }
 
 /**
@@ -80,23 +103,27 @@ export interface Places {
 /** Returns the start times of a lane that may be claimed now. */
 export function placesFrom(lane: {
   readonly now: number
-  /** The minimum time from now to a start time, in milliseconds, so that the claim has ended by then. Ignored if `spacing` is 0. */
+  /** How far ahead places are taken if the database is slow, in milliseconds. Ignored if `spacing` is 0. */
   readonly leadMs: number
+  /** The minimum time from now to a start time, in milliseconds, so that the claim has probably ended by then. Default: `leadMs`. */
+  readonly leastMs?: number
   /** The first free start time. */
   readonly freeAt: number
   /** The result of `spacingMs`. */
   readonly spacing: number
+  /** The additional time after the last place. With it, one claim takes more places, so that little of the rate is lost. Default 0. */
+  readonly graceMs?: number
   /** The maximum number of items to claim. */
   readonly most: number
 }): Places {
-  const { freeAt, spacing, most } = lane
+  const { freeAt, spacing, most, leastMs = lane.leadMs, graceMs = 0 } = lane
   const now = spacing > 0 ? lane.now + lane.leadMs : lane.now
-  const first = Math.max(now, freeAt)
+  const first = Math.max(spacing > 0 ? lane.now + leastMs : now, freeAt)
   if (first >= now + CLAIM_AHEAD_MS) return { at: [], freeAt }
   if (spacing <= 0) return { at: Array.from({ length: most }, () => first), freeAt }
   const at: number[] = []
   let next = first
-  while (at.length < most && next < now + CLAIM_AHEAD_MS) {
+  while (at.length < most && next < now + CLAIM_AHEAD_MS + GRACE_PARTS * graceMs) {
     at.push(next)
     next += spacing
   }

@@ -86,6 +86,34 @@ describeEachStore((store) => {
     expect(site.requests).toHaveLength(60)
   })
 
+  it('keeps the rate of a host although a middleware holds its pages back, and counts redirects', async () => {
+    const periodMs = 500
+    const site = await serve(({ path }) => (path.startsWith('/from') ? { redirect: `/to${path}` } : 'page'))
+    const all = Promise.withResolvers<void>()
+    let waiting = 0
+    const { app, runId } = await onNodes(1, () =>
+      defineCrawl({
+        id: 'held',
+        ...LOCAL,
+        hosts: { '*': { rate: `5/${periodMs}ms` } },
+        seeds: Array.from({ length: 7 }, (_, n) => site.url(n === 0 ? '/from' : `/${n}`)),
+        use: [
+          async (request, next) => {
+            if (++waiting === 6) all.resolve()
+            await all.promise
+            return next(request)
+          },
+        ],
+        steps: { page: () => {} },
+      }),
+    )
+    expect(await app.waitFor(runId)).toMatchObject({ state: 'succeeded' })
+    const instants = site.requests.map(({ at }) => at).toSorted((one, other) => one - other)
+    expect(instants).toHaveLength(8)
+    const inPeriod = (from: number): number => instants.filter((at) => at >= from && at < from + periodMs).length
+    expect(Math.max(...instants.map(inPeriod))).toBeLessThanOrEqual(5)
+  })
+
   it('leaves a host that fails alone, and continues with another', async () => {
     const failing = await serve(() => ({ status: 503, delay: '10ms' }))
     const other = await serve(() => ({ body: 'page' }))

@@ -152,9 +152,11 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
       laneScope: CRAWL_LANES,
       retry: budgetsOf(retry),
       priority: step.priority,
+      // A page takes its turn when its request is sent.
+      turn: 'call',
       timeout: step.timeout,
       dedup: dedupOf(options),
-      // Loading takes about a second. Without this preparation, the first pages would miss their start times.
+      // Loading takes about a second.
       prepare: () => Promise.all([runtime(), plan.fetcher()]),
     },
   ])

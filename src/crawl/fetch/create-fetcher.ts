@@ -9,6 +9,7 @@ import type { ReadyRequest } from '../request/request.ts'
 import type { Fresh } from '../run/failure-policy.ts'
 import { Robots, type RobotsAsker } from '../robots/robots.ts'
 import { type HeldSession, Sessions } from '../sessions/sessions.ts'
+import { laneOf } from '../run/item-payload.ts'
 import type { FetchSpec } from './fetch-spec.ts'
 import { DEFAULT_LIMITS, DEFAULT_USER_AGENT } from './fetch-defaults.ts'
 import { openLoader } from './http-downloader.ts'
@@ -33,6 +34,9 @@ export function createFetcher(options: FetchOptions): Fetcher {
 }
 
 type Outcome = 'done' | 'skipped' | FailureClass
+
+/** A redirect within the host waits this long for its turn. If there is none, it is followed anyway, so that the page does not time out. */
+const REDIRECT_WAIT = '5s'
 
 /** The session and the proxy that a request keeps until its page has ended. */
 interface Held {
@@ -104,9 +108,11 @@ class CrawlFetcher implements Fetcher {
     // Resets what an earlier request of this page has set: a middleware may have caught the failure of a proxy and sent another request.
     lane.counts(true)
     const held = await this.#hold(request, scope, mode === 'http')
-    const since = performance.now()
+    let since = performance.now()
     let answer: Answer
     try {
+      await lane.turn()
+      since = performance.now()
       answer = await downloader.download(request, held.scope)
     } catch (thrown) {
       lane.counts(held.end(outcomeOf(thrown), performance.now() - since, isTooManyCookies(thrown)))
@@ -128,6 +134,12 @@ class CrawlFetcher implements Fetcher {
         class: 'client',
       })
     const held = await this.#hold(request, scope)
+    try {
+      await scope.fleet.lane.turn()
+    } catch (thrown) {
+      held.end('skipped', 0)
+      throw thrown
+    }
     const since = performance.now()
     return {
       messages: downloader.stream(request, held.scope, from),
@@ -170,7 +182,11 @@ class CrawlFetcher implements Fetcher {
         userAgent: this.#userAgent,
         session: session?.session,
         proxy: proxy?.proxy,
-        admit,
+        admit: async (to) => {
+          await admit?.(to)
+          // A redirect is another request to the host. Redirects to other hosts are rare, so they take no turn there.
+          if (laneOf(to) === fleet.lane.name) await fleet.lane.turn({ wait: REDIRECT_WAIT })
+        },
         // A response for a session may be private, so other requests must not get it from the cache.
         cache: isCaching && !session ? this.#answers.store : undefined,
       },

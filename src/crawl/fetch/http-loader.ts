@@ -98,7 +98,7 @@ export class HttpLoader {
   }
 
   async #open(request: ReadyRequest, scope: LoadScope): Promise<Opened> {
-    const since = performance.now()
+    let since = performance.now()
     const seen = new Set<string>()
     let sent = firstHop(request, scope)
     for (let hops = 0; ; hops++) {
@@ -129,7 +129,10 @@ export class HttpLoader {
         throw new CrawlError(`${failing.shown} ${problem}`, { class: 'redirect', status: reply.status })
       // This is checked before robots.txt of the new host is loaded; otherwise the page would fail because of that robots.txt.
       this.#refuse(sent, failing, scope)
+      const askedAt = performance.now()
       await scope.admit?.(sent.url.href)
+      // The wait is neither the host's fault nor the request's.
+      since += performance.now() - askedAt
     }
   }
 

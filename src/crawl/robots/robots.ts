@@ -22,8 +22,6 @@ const UNREACHABLE_MS = 30_000
 const MAX_PROXIES_TRIED = 3
 const MAX_KEPT_HOSTS = 1_000
 const MAX_KEPT_BYTES = 50_000_000
-/** If a page waits longer than this for robots.txt, in milliseconds, it has missed its start time. */
-const WAITED_MS = 50
 /** For this long after robots.txt was read, some pages may still have start times that ignore its `crawl-delay`. */
 const LEARNING_MS = 10_000
 
@@ -58,10 +56,10 @@ interface Kept {
   readonly since: number
 }
 
-/** Thrown for a page that has missed its start time. The page must return to the queue to get another one. */
+/** Thrown for a page whose start time ignores the host's delay. The page must return to the queue to get another one. */
 export class OutOfTurn extends Error {
   constructor(origin: string) {
-    super(`the page waited for ${origin}/robots.txt and returns to the queue`)
+    super(`the page learned the delay of ${origin}/robots.txt and returns to the queue`)
     this.name = 'OutOfTurn'
   }
 }
@@ -92,7 +90,6 @@ export class Robots {
    */
   async admit(url: string, asker: RobotsAsker): Promise<void> {
     const { origin } = new URL(url)
-    const asked = performance.now()
     const kept = await this.#rulesOf(origin, asker)
     const { answer, rules } = kept
     if (answer.unreachable !== undefined)
@@ -102,7 +99,7 @@ export class Robots {
       })
     if (rules && !rules.isAllowed(url))
       throw new CrawlError(`${origin}/robots.txt disallows this URL`, { class: 'robots' })
-    if (origin === asker.origin && isOutOfTurn(kept, asker.lane.spacingMs, asked)) throw new OutOfTurn(origin)
+    if (origin === asker.origin && isOutOfTurn(kept, asker.lane.spacingMs)) throw new OutOfTurn(origin)
   }
 
   async #rulesOf(origin: string, asker: RobotsAsker): Promise<Kept> {
@@ -194,13 +191,11 @@ export class Robots {
 }
 
 /**
- * Whether a page must get another start time. One reason is that it waited too long. The other is that its start time was assigned before
- * the delay was known. The second reason applies only for a short time, because another crawl may later set another delay.
+ * Whether a page must get another start time, because its start time was assigned before the delay was known. Only for a short time, because
+ * another crawl may later set another delay.
  */
-function isOutOfTurn({ rules, since }: Kept, spacingMs: number, asked: number): boolean {
-  const now = performance.now()
-  if (spacingMs > 0 && now - asked > WAITED_MS) return true
-  return now - since < LEARNING_MS && (rules?.delayMs ?? 0) > spacingMs
+function isOutOfTurn({ rules, since }: Kept, spacingMs: number): boolean {
+  return performance.now() - since < LEARNING_MS && (rules?.delayMs ?? 0) > spacingMs
 }
 
 /** Whether the failure means that a host has no robots.txt. This includes too many redirects (RFC 9309, section 2.3.1.2). */

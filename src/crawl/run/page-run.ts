@@ -51,6 +51,8 @@ export class PageRun {
   #isMessageStored = false
   /** Errors of Piko's own database and locks. They must not count as failures of the page. */
   readonly #faults = new WeakSet<object>()
+  /** What the lane has thrown to return the page to the queue. */
+  readonly #leaves = new WeakSet<object>()
 
   constructor(
     plan: CrawlPlan,
@@ -99,6 +101,11 @@ export class PageRun {
       if (this.#isFault(thrown)) {
         outcome = 'skipped'
         this.#ctx.retryLater(FAULT_PAUSE)
+      }
+      const leave = chainOf(thrown).find((one): one is Error => one instanceof Error && this.#leaves.has(one))
+      if (leave) {
+        outcome = 'skipped'
+        throw leave
       }
       const failure = failureOf(thrown)
       outcome = failure.class
@@ -245,6 +252,14 @@ export class PageRun {
       lane: {
         name: lane.name,
         spacingMs: lane.spacingMs,
+        turn: async (options) => {
+          try {
+            return await lane.turn(options)
+          } catch (thrown) {
+            if (isObject(thrown)) this.#leaves.add(thrown)
+            throw thrown
+          }
+        },
         note: (name, load) => this.#own(() => lane.note(name, load)),
         counts: (isOfLane) => lane.counts(isOfLane),
       },
@@ -388,7 +403,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** A page that has missed its start time waits at least this long before it gets another one. */
+/** How long a page waits that got its start time before the delay of its host was known. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

@@ -48,6 +48,8 @@ export class ItemAttempt {
   readonly keptBefore: Uint8Array | undefined
   live: LiveAttempt | undefined
   startedAt = 0
+  /** Whether the item has had its first turn in its lane. */
+  hasTurn = false
   /** When the item's function was called, and when it returned. */
   calledAt: number | undefined
   returnedAt: number | undefined

@@ -5,23 +5,27 @@ import { fromJson } from '../../json/json.ts'
 import { storable } from '../../json/storable.ts'
 import { spacingMs } from '../../item/lane.ts'
 import type { LaneNote, LeasedState, LeaseOptions } from '../../job/items/item-context.ts'
+import { readCall } from '../../calls/call-checks.ts'
 import { isText } from '../../job/items/read-items.ts'
 import { aFunction, type OptionChecks, readOptions, wholeNumber } from '../../options.ts'
 import type { SqlExecutor } from '../../sql/sql.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import type { StateRequest } from '../../store/items/leased-states.ts'
 import { isKey } from '../../store/values/exact-key.ts'
-import { durationMs, MAX_STORED_MS, readDuration } from '../../time/duration.ts'
+import { aDuration } from '../../time/duration-check.ts'
+import { type Duration, durationMs, MAX_STORED_MS, readDuration } from '../../time/duration.ts'
 import type { Clock } from '../../clock.ts'
-import type { HeldState, ItemAttempt } from './item-attempt.ts'
+import { type HeldState, type ItemAttempt, ItemLeave } from './item-attempt.ts'
 import type { ItemCommits } from './item-commits.ts'
 import type { ItemActions } from './item-context.ts'
 import type { ItemScores } from './item-scores.ts'
 import type { LaneNotes } from './lane-notes.ts'
+import type { LaneTurns } from './lane-turns.ts'
 
 export interface ItemCallsParts {
   readonly commits: ItemCommits
   readonly notes: LaneNotes
+  readonly turns: Pick<LaneTurns, 'take'>
   readonly scores: ItemScores
   readonly store: Pick<ItemStore, 'leaseState' | 'createdState'>
   readonly clock: Clock
@@ -46,6 +50,8 @@ const LEASE: OptionChecks<LeaseOptions<unknown>> = {
     return 'ms' in reading ? undefined : `is ${describe(value)}; expected ${reading.expected}`
   },
 }
+
+const TURN = { call: 'lane.turn', checks: { wait: aDuration(0, MAX_STORED_MS) }, example: "{ wait: '10s' }" }
 
 /** Implements the calls of an item's context that need the store. */
 export class ItemCalls implements ItemActions {
@@ -72,6 +78,7 @@ export class ItemCalls implements ItemActions {
     return {
       name,
       spacingMs: spacingMs(rate, factor, delayMs),
+      turn: (options) => this.#turn(attempt, options),
       note: async (noteName: string, load: (signal: AbortSignal) => Promise<LaneNote>) => {
         if (!isKey(noteName, MAX_NAME))
           throw usage(
@@ -89,6 +96,20 @@ export class ItemCalls implements ItemActions {
         attempt.isOfLane = isOfLane !== false
       },
     }
+  }
+
+  async #turn(attempt: ItemAttempt, options: unknown = {}): Promise<boolean> {
+    attempt.assertOpen('lane.turn')
+    const { wait } = readCall<{ readonly wait?: Duration }>(TURN, {}, options)
+    const isFirst = attempt.kind.kind.turn === 'call' && !attempt.hasTurn
+    const patienceMs = wait === undefined ? undefined : durationMs(wait)
+    const isTurn = await this.#parts.turns.take({
+      ...{ lane: attempt.item.lane, place: isFirst ? attempt.item.place : undefined, signal: signalOf(attempt) },
+      ...{ isFirst: isFirst && wait === undefined, patienceMs },
+    })
+    if (isTurn) attempt.hasTurn = true
+    else if (patienceMs === undefined) throw new ItemLeave({ laterMs: 0 })
+    return isTurn
   }
 
   async state(attempt: ItemAttempt, pool: string, given: unknown): ReturnType<ItemActions['state']> {

@@ -2,11 +2,13 @@ import type { ItemStore } from '../../store/items/item-store.ts'
 import type { NodeStore } from '../../store/nodes/node-store.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { ItemRunner } from './item-runner.ts'
+import type { LaneTurns } from './lane-turns.ts'
 
 export interface ItemDispatcherParts extends LoopServiceParts {
   readonly store: Pick<ItemStore, 'claim'>
   readonly nodes: Pick<NodeStore, 'countLive'>
   readonly runner: Pick<ItemRunner, 'room' | 'over' | 'take'>
+  readonly turns: Pick<LaneTurns, 'leadMs' | 'usualMs' | 'read' | 'answered'>
   /** How many items this node runs at the same time. */
   readonly concurrency: number
   readonly nodeId: () => string
@@ -23,10 +25,6 @@ export interface ItemDispatcherParts extends LoopServiceParts {
 const MAX_CLAIMED = 100
 const FIRST_IDLE_MS = 20
 const MAX_IDLE_MS = 500
-/** The maximum lead, in milliseconds: the time from a claim to the start times of its items. It grows with the duration of claims. */
-const MAX_LEAD_MS = 2_000
-/** After a slow claim, each faster claim multiplies the lead by this factor. */
-const LEAD_DECAY = 0.9
 /** How often the live nodes are counted while items are claimed, in milliseconds. */
 const COUNTED_MS = 1_000
 
@@ -34,7 +32,6 @@ const COUNTED_MS = 1_000
 export class ItemDispatcher extends LoopService {
   readonly #parts: ItemDispatcherParts
   #idleMs = FIRST_IDLE_MS
-  #leadMs = 0
   /** Whether the last claim found items. */
   #isBusy = false
   #isAlone = false
@@ -52,7 +49,7 @@ export class ItemDispatcher extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    const { store, runner, nodeId, holdsLease, pollIntervalMs, scopes, jobIds, ownRuns, clock, concurrency } =
+    const { store, runner, turns, nodeId, holdsLease, pollIntervalMs, scopes, jobIds, ownRuns, clock, concurrency } =
       this.#parts
     const { room } = runner
     if (room <= 0 || ownRuns?.size === 0) return pollIntervalMs
@@ -67,14 +64,18 @@ export class ItemDispatcher extends LoopService {
         jobIds,
         ...(ownRuns && { runIds: [...ownRuns] }),
       },
-      ...{ leadMs: Math.ceil(this.#leadMs), monotonic: () => clock.monotonic(), over: runner.over },
+      ...{
+        leadMs: Math.ceil(turns.leadMs),
+        leastMs: Math.ceil(turns.usualMs),
+        monotonic: () => clock.monotonic(),
+        over: runner.over,
+      },
+      read: (clockReading) => turns.read(clockReading),
       // If there are several nodes, items that are waiting here for a slot would block the lane for the other nodes.
       ...(this.#isAlone && { slots: concurrency }),
     })
     if (reading) {
-      // The remaining time is doubled, because an item may also have to read its run or its kept bytes.
-      const restMs = 2 * (clock.monotonic() - reading.readAt)
-      this.#leadMs = Math.min(MAX_LEAD_MS, Math.max(restMs, this.#leadMs * LEAD_DECAY))
+      turns.answered(reading)
       runner.take(claims, owner, reading)
     }
     this.#isBusy = claims.length > 0

@@ -3,7 +3,6 @@ import { isWhole } from '../../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
 import { isTroubled } from '../../item/breaker.ts'
-import { allowedLateMs } from '../../item/lane.ts'
 import { type KindPolicy, limitsOf } from '../../job/items/item-policy.ts'
 import type { JobRegistry } from '../../job/registry.ts'
 import type { JobDefinition } from '../../job/spec.ts'
@@ -13,7 +12,8 @@ import { storedMessage } from '../../run/run-error.ts'
 import type { Claim, Outcome } from '../../run/run.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 import { Service } from '../../service/service.ts'
-import type { ClockReading, ItemClaim } from '../../store/items/claim-items.ts'
+import type { ClockReading } from '../../item/database-clock.ts'
+import type { ItemClaim } from '../../store/items/claim-items.ts'
 import type { ItemEnd } from '../../store/items/end-items.ts'
 import type { ItemStore } from '../../store/items/item-store.ts'
 import type { LaneOutcome } from '../../store/items/settle-lanes.ts'
@@ -33,7 +33,7 @@ import { ItemRuns } from './item-runs.ts'
 import { ItemSlots } from './item-slots.ts'
 import type { KeptBytes } from './kept-bytes.ts'
 import type { Kept } from '../../store/items/kept-bytes.ts'
-import { Lateness } from './lateness.ts'
+import type { LaneTurns } from './lane-turns.ts'
 import { Preparations } from './preparations.ts'
 import type { LaneSpeeds } from './measures/lane-speeds.ts'
 import type { LoopPressure } from './measures/loop-pressure.ts'
@@ -56,6 +56,7 @@ export interface ItemRunnerParts {
   readonly kept: KeptBytes
   readonly actions: ItemActions
   readonly commits: ItemCommits
+  readonly turns: Pick<LaneTurns, 'join' | 'leave' | 'opensAt' | 'take'>
   readonly speeds: LaneSpeeds
   readonly pressure: LoopPressure
   readonly pipeline: RunPipeline
@@ -92,8 +93,6 @@ const STOP_MARGIN_MS = 500
 const HOOK_MS = 60_000
 /** How long to wait before an item that could not be read is tried again. */
 const UNREAD_MS = 1_000
-/** If an item waits longer than this for the preparation of its kind, it gets a new start time in its lane. */
-const PREPARED_MS = 20
 
 /** Runs claimed items, each in a slot, from its start time to its stored end. A stop waits for items in progress. */
 export class ItemRunner extends Service {
@@ -104,7 +103,6 @@ export class ItemRunner extends Service {
   readonly #deadlines: Deadlines
   /** Lanes that were slowed down or have failures. The successes of their items must be stored. */
   readonly #troubled = new Set<number>()
-  readonly #lateness = new WeakMap<KindPolicy, Lateness>()
   readonly #slots: ItemSlots<Held>
   readonly #preparations = new Preparations()
   /** Each job without the options that only the handler of a run uses. */
@@ -181,6 +179,7 @@ export class ItemRunner extends Service {
       }
       this.#held.add(held)
       if (held.hasReserved) this.#slots.reserve()
+      if (item.place) this.#parts.turns.join(item.lane.id, item.place)
       if (isTroubled(item.lane.breaker) || item.lane.factor < 1) this.#troubled.add(item.lane.id)
       else this.#troubled.delete(item.lane.id)
       void this.#inTime(held, loaded)
@@ -207,7 +206,7 @@ export class ItemRunner extends Service {
 
   async #inTime(held: Held, loaded: Promise<void>): Promise<void> {
     const { item, reading } = held
-    const { clock, kept } = this.#parts
+    const { clock, kept, turns } = this.#parts
     try {
       // The data is read before the item's start time. Otherwise many items would begin at the same time when a slow database answers.
       const bytes = kept.read(item.id, item.kept)
@@ -215,27 +214,15 @@ export class ItemRunner extends Service {
       await loaded
       held.kept = await bytes
       const kind = this.#kindOf(item)
-      const preparing = kind && this.#preparations.of(kind)
-      if (preparing && (await this.#hasLostPlace(item, preparing))) return this.#giveBack(held)
-      const waitMs = reading.readAt + item.inMs - clock.monotonic()
+      if (kind) await this.#preparations.of(kind)
+      const beginsAt = item.place ? turns.opensAt(item.place) : reading.readAt + item.inMs
+      const waitMs = beginsAt - clock.monotonic()
       if (waitMs > 0) await clock.sleep(waitMs)
       this.#inTurn(held)
     } catch {
       // The database did not answer, so the item has not begun.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
-  }
-
-  /**
-   * Waits until the kind is ready.
-   *
-   * @returns whether the item has missed its start time because of this wait
-   */
-  async #hasLostPlace({ lane: { rate, delayMs } }: ItemClaim, preparing: Promise<void>): Promise<boolean> {
-    const { clock } = this.#parts
-    const since = clock.monotonic()
-    await preparing
-    return clock.monotonic() - since > PREPARED_MS && allowedLateMs(rate, delayMs) < Infinity
   }
 
   #kindOf({ jobId, kind }: ItemClaim): KindPolicy | undefined {
@@ -284,15 +271,6 @@ export class ItemRunner extends Service {
     return true
   }
 
-  /** Whether the item is so late that it would begin together with the next item of its lane. */
-  #isTooLate({ item, reading }: Held, kind: KindPolicy): boolean {
-    const allowedMs = allowedLateMs(item.lane.rate, item.lane.delayMs)
-    if (allowedMs === Infinity) return false
-    let lateness = this.#lateness.get(kind)
-    if (!lateness) this.#lateness.set(kind, (lateness = new Lateness()))
-    return lateness.isTooLate(reading, this.#parts.clock.monotonic() - (reading.askedAt + item.inMs), allowedMs)
-  }
-
   #run(held: Held, attempt: ItemAttempt): void {
     const { clock, runLog, graceMs } = this.#parts
     const { kind, claim } = attempt
@@ -328,10 +306,14 @@ export class ItemRunner extends Service {
   /** Creates a job whose handler calls the item's function, because the pipeline runs jobs. */
   #jobOf(held: Held, attempt: ItemAttempt): JobDefinition {
     const { job, kind } = attempt
-    const { actions, holdsLease } = this.#parts
+    const { actions, holdsLease, turns } = this.#parts
+    const { lane, place } = attempt.item
     const handler: JobDefinition['handler'] = async (base) => {
-      // This is checked late, because the item may have been waiting for a resource.
-      if (this.#isTooLate(held, kind)) throw new ItemLeave({ laterMs: 0 })
+      // The item takes its turn at the last moment, because it may have been waiting for a resource.
+      if (place && kind.kind.turn !== 'call') {
+        attempt.hasTurn = await turns.take({ lane, place, signal: base.signal, isFirst: true })
+        if (!attempt.hasTurn) throw new ItemLeave({ laterMs: 0 })
+      }
       const item = itemOf(attempt)
       attempt.calledAt = this.#parts.clock.monotonic()
       try {
@@ -482,7 +464,7 @@ export class ItemRunner extends Service {
     this.#free(held)
     const { item } = held
     if (how === 'stored' && end) this.#dropKept(item, end, bytes)
-    this.#held.delete(held)
+    if (this.#held.delete(held) && item.place) this.#parts.turns.leave(item.lane.id)
     if (held.attempt) this.#parts.commits.forget(held.attempt)
     if (how !== 'lost') this.#tell(held, how, end)
     const isDead = how === 'dead' || (how === 'stored' && end?.to === 'dead')

@@ -25,6 +25,16 @@ export interface ItemLane {
    */
   readonly spacingMs: number
   /**
+   * Waits until the lane's rate allows the next request, then takes it. Send the request immediately afterwards. The first call of an item
+   * whose kind has `turn: 'call'` uses the start time that the item got in the lane. If it has missed that time and the lane is busy, the
+   * item returns to the queue like with `retryLater`: the call throws. Each further call, and each call of other items, waits for another
+   * turn. Returns at once if the lane has no rate.
+   *
+   * @param options.wait the maximum time. Default: as long as it takes
+   * @returns whether it is the item's turn; false if there is none within `wait`
+   */
+  turn(options?: { readonly wait?: Duration }): Promise<boolean>
+  /**
    * Returns text that all nodes share, such as a host's robots.txt. If it is missing or expired, one item on one node loads it, and the
    * others wait. If the load fails, the next caller tries again.
    *

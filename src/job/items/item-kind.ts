@@ -61,13 +61,18 @@ export interface ItemKind<
   readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
   /** Items with a smaller number begin first in their lane: from −32,768 to 32,767. Default 0. */
   readonly priority?: number
+  /**
+   * When an item takes its turn in a lane with a rate. `'start'`: just before `run` is called. `'call'`: when `run` calls `ctx.lane.turn()`
+   * before it sends something, so that nothing before this call can delay it. Default `'start'`.
+   */
+  readonly turn?: 'start' | 'call'
   /** The time limit of one try. Default: none. */
   readonly timeout?: Duration
   /** The scope in which an item's key is unique. Default `'run'`. */
   readonly dedup?: DedupScope
   /**
-   * Called once in each process, before the kind's first item, to open what the items need. Items that waited for it get another start time
-   * in their lane, so that they do not all begin at the same time. If it fails, the items begin anyway. Default: no function.
+   * Called once in each process, before the kind's first item, to open what the items need. If it fails, the items begin anyway. Default: no
+   * function.
    */
   readonly prepare?: () => unknown
 }

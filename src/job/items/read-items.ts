@@ -33,6 +33,7 @@ const KIND: OptionChecks<ItemKind> = {
   ),
   retry: expecting("an object of budgets by class, such as { network: 5, '*': 0 }", isRecord),
   priority: wholeNumber(-32_768, 32_767),
+  turn: expecting("'start' or 'call'", (value) => value === 'start' || value === 'call'),
   timeout: aDuration(1, MAX_DURATION_MS),
   dedup: expecting("'run', 'job', false or { within: '7d' }", (value) => readDedup(value) !== undefined),
   prepare: aFunction,

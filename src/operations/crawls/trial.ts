@@ -69,7 +69,7 @@ export class Trial implements ItemActions {
       item: {
         ...{ id: 0, fence: 0, jobId: job.id, kind: kind.name, priority: page.priority, depth: 0, key: page.key },
         ...{ data: toJson(page.data, 'data'), parentId: undefined, claims: 1, tries: null, kept: undefined },
-        ...{ position: undefined, inMs: 0 },
+        ...{ position: undefined, inMs: 0, place: undefined },
         lane: {
           ...{ id: 0, name: page.lane, rate: undefined, parallel: undefined, freeAt: 0, delayMs: undefined },
           ...{ factor: 1, successes: 0, breaker: CLOSED },
@@ -168,6 +168,7 @@ export class Trial implements ItemActions {
     return {
       name: item.lane.name,
       spacingMs: 0,
+      turn: async () => true,
       note: async (_name, load) => (await load(this.#live.signal)).text,
       measured: () => {},
       counts: () => {},

@@ -1,12 +1,14 @@
-import { type RawBuilder, type Selectable, sql, type Transaction } from 'kysely'
+import { type Selectable, sql, type Transaction } from 'kysely'
 import { mostUnderWay } from '../../item/breaker.ts'
-import { placesFrom, spacingMs } from '../../item/lane.ts'
+import type { ClockReading } from '../../item/database-clock.ts'
+import { allowedLateMs, type LanePlace, lateWithin, placesFrom, spacingMs } from '../../item/lane.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 import { lockLanes, nextInMs, ofRuns, readableMs } from './due-lanes.ts'
 import type { ItemTable } from './item-tables.ts'
-import { instantOrNull, type LaneState } from './lane-rows.ts'
+import type { LaneState } from './lane-rows.ts'
+import { freeAfter, moveOn, type OpenLane, opensAt } from './places/move-lanes.ts'
 import { runningOf } from './running-items.ts'
 
 export interface ItemClaimRequest {
@@ -19,13 +21,14 @@ export interface ItemClaimRequest {
   readonly jobIds: readonly string[]
   /** Only items of these runs. Default: items of all runs. */
   readonly runIds?: readonly number[]
-  /**
-   * The minimum time from the reading of the database's clock until an item may begin, in milliseconds. The rest of the claim takes about
-   * as long.
-   */
+  /** How long before its time an item must be claimed, in milliseconds, even if the database answers slowly. */
   readonly leadMs: number
+  /** The minimum time from the reading of the database's clock until an item may begin, in milliseconds. Default: `leadMs`. */
+  readonly leastMs?: number
   /** The node's monotonic clock, in milliseconds. */
   readonly monotonic: () => number
+  /** Receives the reading of the database's clock. Returns how uncertain its time is, in milliseconds. Default: it is certain. */
+  readonly read?: (reading: ClockReading) => number
   /** Items of this node whose functions have ended but whose ends are not stored yet. They do not count for `parallel`. Default: none. */
   readonly over?: readonly number[]
   /**
@@ -33,16 +36,6 @@ export interface ItemClaimRequest {
    * large, this node's claimed items do not count for it, unless another node also has items of the lane. Default: all claimed items count.
    */
   readonly slots?: number | undefined
-}
-
-/** A reading of the database's clock by a claim. */
-export interface ClockReading {
-  /** The time of the database's clock, in milliseconds since 1970. */
-  readonly databaseMs: number
-  /** The node's monotonic clock just before the database's clock was read. */
-  readonly askedAt: number
-  /** The node's monotonic clock just after the database's clock was read. */
-  readonly readAt: number
 }
 
 /** An item that this node holds. */
@@ -63,6 +56,8 @@ export interface ItemClaim {
   readonly position: string | undefined
   /** Milliseconds from the reading of the clock until the item may begin. */
   readonly inMs: number
+  /** The item's place in the lane; undefined if the lane has no rate. */
+  readonly place: LanePlace | undefined
 }
 
 export interface ClaimedItems {
@@ -73,10 +68,6 @@ export interface ClaimedItems {
   readonly reading: ClockReading | undefined
 }
 
-/** A lane is read this many milliseconds before its next item may begin, so that the item begins in time. */
-const LEAD_MS = 100
-/** If all items of a lane are running, the lane is read again after this time, in case the end of an item does not wake it. */
-const FULL_MS = 1_000
 /** If an item has run longer than this, in milliseconds, it no longer counts as the item that tests a failing lane. */
 const PROBE_MS = 60_000
 
@@ -100,14 +91,6 @@ const COLUMNS = [
 
 type ItemRow = Pick<Selectable<ItemTable>, (typeof COLUMNS)[number]>
 
-/** A lane, and the times at which its items may begin. */
-interface OpenLane {
-  readonly lane: LaneState
-  readonly at: readonly number[]
-  readonly spacing: number
-  readonly isFull: boolean
-}
-
 /**
  * Claims due items of due lanes. Locks the lanes first, so that no other node claims their items at the same time, and skips lanes that
  * others have locked. Items are found by lane and state, so ended items are never read.
@@ -123,7 +106,8 @@ async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: Item
   if (!due) return { claims: [], nextInMs: await nextInMs(trx, dialect, request), reading: undefined }
   const { now, lanes } = due
   if (lanes.length === 0) return { claims: [], nextInMs: 0, reading: undefined }
-  const open = await openLanes(trx, dialect, lanes, now, request)
+  const uncertainMs = request.read?.({ databaseMs: now, askedAt, readAt }) ?? 0
+  const open = await openLanes(trx, dialect, lanes, { now, uncertainMs }, request)
   const wanted = open.filter(({ at }) => at.length > 0)
   const found = wanted.length === 0 ? [] : await dueItems(trx, dialect, request, wanted)
   const taken = await take(trx, dialect, request, found)
@@ -144,9 +128,10 @@ async function claimIn(trx: Transaction<Tables>, dialect: Dialect, request: Item
     nextDue,
   )
   return {
-    claims: open.flatMap(({ lane, at }) =>
-      (byLane.get(lane.id) ?? []).map((row, index) => claimOf(row, lane, (at[index] ?? now) - now)),
-    ),
+    claims: open.flatMap((one) => {
+      const rows = byLane.get(one.lane.id) ?? []
+      return rows.map((row, index) => claimOf(row, one, { index, now, isLast: index === rows.length - 1 }))
+    }),
     nextInMs: 0,
     reading: { databaseMs: now, askedAt, readAt },
   }
@@ -157,11 +142,11 @@ async function openLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,
   lanes: readonly LaneState[],
-  now: number,
+  { now, uncertainMs }: { readonly now: number; readonly uncertainMs: number },
   request: ItemClaimRequest,
 ): Promise<readonly OpenLane[]> {
   const idsOf = (some: readonly LaneState[]): number[] => some.map(({ id }) => id)
-  const { limit, leadMs, over = [] } = request
+  const { limit, leadMs, leastMs, over = [] } = request
   const limited = lanes.filter(({ parallel }) => parallel !== undefined)
   const wide = limited.filter(({ parallel = 0 }) => request.slots !== undefined && parallel >= request.slots)
   const elsewhere = await runningOf(trx, idsOf(wide), { except: request.nodeId })
@@ -182,15 +167,22 @@ async function openLanes(
       ),
     )
     const spacing = spacingMs(lane.rate, lane.factor, lane.delayMs)
-    const { at } = placesFrom({ now, leadMs, freeAt: opensAt(lane), spacing, most: Math.min(share, free) })
+    const allowedMs = allowedLateMs(lane.rate, lane.delayMs)
+    const lateMs = lateWithin(allowedMs, uncertainMs)
+    const graceMs = spacing === 0 ? 0 : lateMs - allowedMs
+    const most = Math.min(share, free)
+    const { at } = placesFrom({
+      now,
+      leadMs,
+      ...(leastMs !== undefined && { leastMs }),
+      freeAt: opensAt(lane),
+      spacing,
+      graceMs,
+      most,
+    })
     left -= at.length
-    return { lane, at, spacing, isFull: free === 0 }
+    return { lane, at, spacing, lateMs, graceMs, isFull: free === 0 }
   })
-}
-
-/** Returns when the next item of a lane may begin. No item may begin during a wait of the lane, or while the lane's breaker pauses it. */
-function opensAt({ freeAt, breaker }: LaneState): number {
-  return Math.max(freeAt, breaker.openUntil ?? 0)
 }
 
 /** Returns the first due items of each lane. The items need no lock: the lanes are locked, so no other claim can take them. */
@@ -260,63 +252,13 @@ async function nextDueOf(
   return next
 }
 
-/** Stores when a claim must read each lane again, and from when the lane's rate allows the next item. */
-async function moveOn(
-  trx: Transaction<Tables>,
-  dialect: Dialect,
-  { now, leadMs }: { readonly now: number; readonly leadMs: number },
-  open: readonly OpenLane[],
-  byLane: ReadonlyMap<number, readonly ItemRow[]>,
-  drained: ReadonlySet<number>,
-  nextDue: ReadonlyMap<number, number>,
-): Promise<void> {
-  const next: RawBuilder<unknown>[] = []
-  const free: RawBuilder<unknown>[] = []
-  for (const { lane, at, spacing, isFull } of open) {
-    const last = at[(byLane.get(lane.id)?.length ?? 0) - 1]
-    const freeAt = last === undefined || spacing === 0 ? lane.freeAt : last + spacing
-    const opens = opensAt({ ...lane, freeAt })
-    const nextAt = nextAtOf({
-      now,
-      leadMs,
-      opens,
-      isFull,
-      isDrained: drained.has(lane.id),
-      dueAt: nextDue.get(lane.id),
-    })
-    next.push(sql`WHEN ${sql.lit(lane.id)} THEN ${instantOrNull(nextAt, dialect)}`)
-    if (freeAt !== lane.freeAt) free.push(sql`WHEN ${sql.lit(lane.id)} THEN ${instantOrNull(freeAt, dialect)}`)
-  }
-  const ids = open.map(({ lane }) => lane.id)
-  await trx
-    .updateTable('piko_lane')
-    .set({
-      next_at: sql`CASE id ${sql.join(next, sql` `)} END`,
-      ...(free.length > 0 && { free_at: sql`CASE id ${sql.join(free, sql` `)} ELSE free_at END` }),
-    })
-    .where(dialect.isAmong(ids))
-    .execute()
-}
-
-/** Returns when a claim must read a lane again; undefined: only when it is woken. */
-function nextAtOf(lane: {
-  readonly now: number
-  readonly leadMs: number
-  readonly opens: number
-  readonly isFull: boolean
-  readonly isDrained: boolean
-  readonly dueAt: number | undefined
-}): number | undefined {
-  const { now, leadMs, opens, isFull, isDrained, dueAt } = lane
-  if (isFull) return now + FULL_MS
-  const placeAt = Math.max(now, opens - Math.max(LEAD_MS, leadMs))
-  if (!isDrained) return placeAt
-  if (dueAt === undefined) return undefined
-  // Due items that were not claimed belong to jobs that this node does not know. So the lane is read again later.
-  return dueAt <= now ? now + FULL_MS : Math.max(placeAt, dueAt)
-}
-
-function claimOf(row: ItemRow, lane: LaneState, inMs: number): ItemClaim {
+function claimOf(
+  row: ItemRow,
+  open: OpenLane,
+  { index, now, isLast }: { readonly index: number; readonly now: number; readonly isLast: boolean },
+): ItemClaim {
+  const { lane, spacing, lateMs } = open
+  const at = open.at[index] ?? now
   return {
     id: row.id,
     fence: row.fence,
@@ -332,6 +274,7 @@ function claimOf(row: ItemRow, lane: LaneState, inMs: number): ItemClaim {
     tries: row.tries,
     kept: row.kept ?? undefined,
     position: row.position ?? undefined,
-    inMs: Math.max(0, inMs),
+    inMs: Math.max(0, at - now),
+    place: spacing === 0 ? undefined : { at, lateMs, freeAt: isLast ? freeAfter(open, at) : undefined },
   }
 }

@@ -22,6 +22,7 @@ import { forgetSpeeds, type LaneSpeed, openLanes, slowLanes, storeSpeeds } from 
 import { laneNote, saveLaneNote, type StoredNote } from './lane-notes.ts'
 import { createdState, leaseState, type StateRequest } from './leased-states.ts'
 import { storedBytes } from './kept-bytes.ts'
+import { type LanePlaceAnswer, type LanePlaceRequest, takeLanePlaces } from './places/lane-places.ts'
 import { ensureLanes, type EnsureLanes, type LaneRef, wakeLanes } from './lane-rows.ts'
 import {
   type LaneFilter,
@@ -47,6 +48,18 @@ export class ItemStore {
 
   claim(request: ItemClaimRequest): Promise<ClaimedItems> {
     return claimItems(this.#database, request)
+  }
+
+  /**
+   * Takes places for items that have missed theirs, or that send another request.
+   *
+   * @returns the answers in order
+   */
+  takePlaces(
+    requests: readonly LanePlaceRequest[],
+    clock: Parameters<typeof takeLanePlaces>[2],
+  ): Promise<LanePlaceAnswer[]> {
+    return takeLanePlaces(this.#database, requests, clock)
   }
 
   end(nodeId: string, ends: readonly EndedItem[]): Promise<ItemsEnded> {

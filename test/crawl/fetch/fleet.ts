@@ -27,6 +27,7 @@ export class LocalFleet {
     const fleet: FetchFleet = {
       lane: {
         ...{ name: 'host', spacingMs: this.#spacingMs, note: (name, load) => this.#note(name, load) },
+        turn: async () => true,
         counts: (isOfLane) => void (this.isOfLane = isOfLane),
       },
       state: (pool, options) => this.#lease(pool, options, leased, ends),

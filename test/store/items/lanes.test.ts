@@ -1,6 +1,8 @@
 import { beforeEach, expect, it } from 'vitest'
 import type { Database } from '../../../src/store/connection/database.ts'
+import type { LanePlace } from '../../../src/item/lane.ts'
 import { ItemStore } from '../../../src/store/items/item-store.ts'
+import type { LanePlaceRequest } from '../../../src/store/items/places/lane-places.ts'
 import type { NewItem } from '../../../src/store/items/new-item.ts'
 import { insertItems } from '../../../src/store/items/new-item.ts'
 import { storeOn } from '../../../src/store/store.ts'
@@ -239,6 +241,38 @@ describeEachStore((fixture) => {
       .execute()
     expect((await claim()).claims).toEqual([])
     expect([await nextAt(waiting), await nextAt(broken)]).toEqual([inAnHour - 100, inAnHour - 100])
+  })
+
+  it('gives each request the next place of a lane, and the time of an unused place again unless a later one is taken', async () => {
+    const rate = { limit: 10, perMs: 1_000 }
+    const limited = [{ scope: 'job', name: 'limited', rate, parallel: undefined }]
+    const [laneId = 0] = (await items.ensureLanes(limited)).values()
+    const [other = 0] = await lanes('free')
+    const request = { laneId, unused: undefined, graceMs: 0, leadMs: 0, patienceMs: 10_000 }
+    const clock = { monotonic: () => 0, read: () => 0 }
+    const take = async (...wishes: readonly LanePlaceRequest[]): Promise<LanePlace[]> =>
+      (await items.takePlaces(wishes, clock)).filter((answer) => typeof answer === 'object')
+
+    const [first, second] = await take(request, request)
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBe(104)
+    const [instead] = await take({ ...request, unused: second })
+    expect(instead?.at).toBe(second?.at)
+    const [later] = await take({ ...request, unused: first })
+    expect((later?.at ?? 0) - (instead?.at ?? 0)).toBe(104)
+    const [graced, next] = await take({ ...request, graceMs: 500 }, request)
+    expect((next?.at ?? 0) - (graced?.at ?? 0)).toBe(604)
+    expect(graced?.lateMs).toBe(530)
+
+    const answers = await items.takePlaces(
+      [
+        { ...request, patienceMs: 1 },
+        { ...request, laneId: other },
+      ],
+      clock,
+    )
+    expect(answers).toEqual(['later', 'free'])
+    await items.pauseLanes({ name: 'limited', isPaused: true })
+    expect(await items.takePlaces([request], clock)).toEqual(['later'])
   })
 
   it('leaves out lanes that can not be read, and claims of the others', async () => {
