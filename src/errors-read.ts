@@ -172,6 +172,7 @@ export function stackOf(thrown: unknown): string {
 }
 
 function stackText(thrown: unknown, deepest: number): string {
+  if (thrown === undefined || thrown === null) return String(thrown)
   const texts: string[] = []
   let length = 0
   for (const link of chainOf(thrown)) {
@@ -184,12 +185,19 @@ function stackText(thrown: unknown, deepest: number): string {
 
 function linkText(link: unknown, deepest: number): string {
   if (!isError(link)) return describeThrown(link)
-  const { stack, errors, errorCount } = readError(link)
-  const own = (stack ?? headline(link)).slice(0, LONGEST_READ)
+  const { message, stack, cause, errors, errorCount } = readError(link)
+  const isBare = message === '' && errorCount === 0 && cause === undefined
+  const own = (isBare ? bareStack(link, stack) : (stack ?? headline(link))).slice(0, LONGEST_READ)
   if (errorCount === 0 || deepest === 0) return own
   const parts = errors.map((part, index) => `Part ${index + 1} of ${errorCount}: ${stackText(part, 0)}`)
   const more = errorCount > errors.length ? [`and ${errorCount - errors.length} more parts`] : []
   return [own, ...parts, ...more].join('\n')
+}
+
+/** Returns the stack of an error without message, with what it says instead in the first line. */
+function bareStack(error: Error, stack: string | undefined): string {
+  const end = stack?.indexOf('\n') ?? -1
+  return `${headline(error)}${stack === undefined || end < 0 ? '' : stack.slice(end)}`
 }
 
 function nameOf(error: object): string {

@@ -2,6 +2,7 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { PikoError, toError } from '../../src/errors.ts'
 import { runError } from '../../src/run/run-error.ts'
+import { stackOf } from '../../src/errors-read.ts'
 import { settle } from '../../src/run/settle.ts'
 import { TERMINAL_STATES, type Outcome, type Transition } from '../../src/run/run.ts'
 import type { RetryPolicy } from '../../src/run/retry.ts'
@@ -196,6 +197,8 @@ describe('runError', () => {
       readonly password = 's3cr3t'
     }
     expect(runError(new HttpFailure()).message).toBe('HttpFailure {"status":404,"password":"[redacted]"}')
+    expect(runError(new HttpFailure()).stack).toMatch(/^Error: HttpFailure \{"status":404,.*\n {4}at /)
+    expect([stackOf(undefined), stackOf(null)]).toEqual(['undefined', 'null'])
     expect(runError(Object.assign(new Error(), { errno: -111, syscall: 'connect' })).message).toBe(
       '{"errno":-111,"syscall":"connect"}',
     )
