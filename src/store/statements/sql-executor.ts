@@ -1,3 +1,5 @@
+import { wrongCall } from '../../call-options.ts'
+import { aFunction } from '../../options.ts'
 import { CompiledQuery, type Kysely, type QueryResult } from 'kysely'
 import { describe, PikoError } from '../../errors.ts'
 import { retryContention } from '../../sql/contention.ts'
@@ -45,6 +47,8 @@ export function sqlDatabase({ db, dialect, location, own, limits }: SqlDatabaseP
     },
     async transaction(fn, options) {
       own.assertOutside('sql.transaction')
+      const problem = aFunction(fn)
+      if (problem !== undefined) throw wrongCall('sql.transaction', [`fn ${problem}`])
       const limit = { ms: requestedMs(limits, options), giveUp: runSignal() }
       return transactionOnce(db, location, (trx) => own.enter(() => withExecutor(trx, dialect, limit, fn)))
     },

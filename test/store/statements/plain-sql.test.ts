@@ -133,6 +133,13 @@ describeEachStore((store) => {
     ])
   })
 
+  it('refuses a transaction without a function', async () => {
+    await expect(sql.transaction({ timeout: '1s' } as never)).rejects.toMatchObject({
+      code: 'USAGE',
+      message: 'sql.transaction: fn is {"timeout":"1s"}; expected a function',
+    })
+  })
+
   const rows = (): Promise<SqlRow[]> => sql.query('SELECT a FROM t')
   const ways = {
     'sql.exec': (text: string, params?: readonly SqlValue[]) => sql.exec(text, params),
