@@ -114,12 +114,12 @@ class Shown {
   #left = MAX_SHOWN_ERRORS
   readonly #open = new Set<object>()
 
-  /** Whether one more error may be shown. */
+  /** Counts one more error. Returns whether it may be shown. */
   next(): boolean {
     return this.#left-- > 0
   }
 
-  /** Reads what an error contains. Returns `otherwise` if this would never end. */
+  /** Reads what an error contains. Returns `otherwise` if this would never end or is too deep. */
   within(error: object, read: () => string, otherwise: string): string {
     if (this.#open.has(error) || this.#open.size >= MAX_CHAIN) return otherwise
     this.#open.add(error)

@@ -249,7 +249,7 @@ type AnyListener = (name: EventName, payload: EventMap[EventName]) => void
  * Users add events of their own: `declare module 'piko' { interface EventMap { 'order.paid': { orderId: number } } }`.
  */
 export class Events {
-  /** The listeners by the function that the user passed. With `once`, the function that is called is another one, which wraps it. */
+  /** The listeners by the function that the user passed. For `once`, the listener wraps this function. */
   readonly #listeners = new Map<EventName, Map<Listener<never>, Listener<never>>>()
   readonly #any = new Set<AnyListener>()
 

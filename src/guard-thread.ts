@@ -71,7 +71,7 @@ class GuardThread {
  * @param name the file name of the module, without its extension
  * @param base the URL of a module in the same folder
  * @param data the second argument of `guard`; the first is the other end of the channel
- * @param failed called if the thread has ended, because of an error in any of its modules
+ * @param failed called if the thread ends too early, for example because of an error in another of its modules
  * @throws PikoError `USAGE` if the process is not allowed to start threads
  */
 export function startGuard(name: string, base: string, data: unknown, failed: (error: Error) => void): Guard {

@@ -15,7 +15,7 @@ export function threadModule(name: string, base: string): URL {
   return new URL(`./${name}.${isSource ? 'ts' : 'js'}`, base)
 }
 
-/** The `execArgv` with which a thread can load the module. Empty if Node reads TypeScript by itself. */
+/** The `execArgv` with which a thread can load the module. Empty in the build, and if Node reads TypeScript by itself. */
 export const threadLoader: readonly string[] =
   isSource && process.features.typescript === false ? ['--import', import.meta.resolve('tsx')] : []
 

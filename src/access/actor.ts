@@ -16,7 +16,10 @@ export type ActorKind = (typeof ACTOR_KINDS)[number]
 /** The user or program that makes a request. */
 export interface Actor {
   readonly kind: ActorKind
-  /** The name of a token, `user@host` on the command line and in code, `loopback` for `local`. */
+  /**
+   * The name of a token; `user@host` on the command line; in code the name given to `app.as`, by default `user@host`; `loopback` for
+   * `local`.
+   */
   readonly name: string
   readonly role: Role
   /** Globs of the job ids to which the actor is limited. Default: all jobs. */

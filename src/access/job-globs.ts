@@ -5,7 +5,9 @@ export function mayReach({ jobs }: Pick<Actor, 'jobs'>, jobId: string): boolean 
   return jobs === undefined || jobs.some((glob) => isMatch(glob, jobId))
 }
 
-/** Whether a string matches a glob: `*` matches any characters, `?` matches one. The time grows with the product of both lengths. */
+/**
+ * Whether a string matches a glob: `*` matches any characters, `?` matches one. The time grows at most with the product of both lengths.
+ */
 export function isMatch(glob: string, text: string): boolean {
   let at = 0
   let place = 0

@@ -1,6 +1,6 @@
 export { type Actor, type Role, ROLES } from '../access/actor.ts'
 
-/** What a request is about: a job, or something that belongs to a job. */
+/** What a request is about: one or more jobs, or something that belongs to a job. */
 export type JobOf =
   | { readonly job: string }
   | { readonly jobs: readonly string[] }

@@ -107,7 +107,7 @@ function operationOf(route: AnyRoute): ZodOpenApiOperationObject {
   }
 }
 
-/** Returns the parameters, each with its value from the example. */
+/** Returns the parameters, with the values that the example has for them. */
 function withExamples(fields: Fields, values: Readonly<Record<string, unknown>> = {}): Fields {
   const shape: Record<string, z.ZodType> = {}
   for (const name of Object.keys(fields.shape)) {

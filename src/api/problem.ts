@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { ERROR_CODES, type ErrorCode } from '../errors.ts'
 
-/** The media type of every error response. */
+/** The media type of the API's error responses. */
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** An error response: problem details as in RFC 9457. */
+/** The body of an error response: problem details as in RFC 9457. */
 export const problem = z.object({
   type: z.string().meta({ description: '`urn:piko:error:` and the code.' }),
   title: z.string().meta({ description: 'What the status means.' }),

@@ -3,10 +3,10 @@ import type { JobOf, Role } from './actor.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
-/** Named values: parameters, a query or a body. Unknown names are refused. */
+/** The schema of named values: parameters, a query, headers or a body. */
 export type Fields = z.ZodObject
 
-/** The content of an example request. */
+/** An example of a request, with its answer. */
 export interface RouteExample {
   readonly params?: Readonly<Record<string, string | number>>
   readonly query?: Readonly<Record<string, unknown>>
@@ -16,7 +16,7 @@ export interface RouteExample {
   readonly answer?: unknown
 }
 
-/** The parts of a request from which a route finds its job. */
+/** The parts of a request from which a route finds its jobs. */
 export interface RoutedRequest {
   readonly params: Readonly<Record<string, unknown>>
   readonly query: Readonly<Record<string, unknown>>
@@ -41,11 +41,9 @@ export interface Route<
   readonly path: string
   /** The lowest role that may use the route. */
   readonly role: Role
-  /** The verb that the audit records. Undefined for a route that changes nothing. */
+  /** The verb that the audit records; undefined if it records nothing. */
   readonly audit: string | undefined
-  /**
-   * Finds the job that a request is about, because some tokens are limited to some jobs. Undefined for a request that is not about one job.
-   */
+  /** Finds what a request is about, because some tokens are limited to some jobs. Returns undefined for a request that is about no jobs. */
   readonly job: ((request: RoutedRequest) => JobOf | undefined) | undefined
   readonly summary: string
   readonly description: string | undefined
@@ -79,7 +77,7 @@ interface RouteInput<
   readonly role: Role
   readonly summary: string
   readonly description?: string
-  /** Whether this is a POST that changes nothing, such as a preview. */
+  /** Whether the audit does not record requests, and they accept no reason, as for a preview by POST. Default: true for a GET. */
   readonly isRead?: boolean
   readonly job?: (request: RoutedRequest) => JobOf | undefined
   readonly params?: Params
@@ -100,12 +98,11 @@ interface RouteInput<
 const NONE = z.strictObject({})
 type None = typeof NONE
 
-/** The reason why a person or program makes a change. It is recorded in the audit. */
 const REASON = z.string().max(500).optional().meta({ description: 'The reason for this change. The audit stores it.' })
 
 /**
- * Defines a route. A route that changes something also accepts `reason`, in its body or in the query of a DELETE. The job of a request is
- * the parameter `{jobId}`, or `jobId` in the body or query.
+ * Defines a route. A route that the audit records also accepts `reason`, in its body or in the query of a DELETE. By default, the job of a
+ * request is the parameter `{jobId}`, or `jobId` in the body or query.
  */
 export function route<
   const Id extends string,

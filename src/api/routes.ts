@@ -21,7 +21,7 @@ import { TOKENS } from './nouns/tokens.ts'
 import { WINDOWS } from './nouns/windows.ts'
 import type { Route } from './route.ts'
 
-/** All operations of the HTTP API. The OpenAPI document lists them in this order. */
+/** The operations of the HTTP API, without the streams and those of sessions. The OpenAPI document lists them in this order. */
 export const ROUTES = [
   ...JOBS,
   ...SCHEDULES,
@@ -58,7 +58,7 @@ export type AnyRoute = Route
 /** The same routes, without their specific types. */
 export const ANY_ROUTES: readonly AnyRoute[] = [...ROUTES]
 
-/** The routes whose answers are streams of server-sent events. The server handles them separately. */
+/** The routes whose answers are streams of server-sent events. */
 export const STREAMS: readonly AnyRoute[] = [LIVE_FOLLOW, RUN_FOLLOW]
 
 /** All routes that the OpenAPI document describes. */

@@ -10,7 +10,10 @@ interface AppMetricsParts {
   readonly registry: MetricRegistry | undefined
 }
 
-/** The metrics of an app. The library is loaded only if the metrics can be read, because loading it takes longer than most commands. */
+/**
+ * The metrics of an app. The library is loaded only for a node or a user's services, and when the metrics are read, because loading it
+ * takes longer than most commands.
+ */
 export class AppMetrics {
   readonly #parts: AppMetricsParts
   #loading: Promise<Metrics> | undefined

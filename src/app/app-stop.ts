@@ -10,7 +10,7 @@ export interface StopParts {
   readonly graceMs: number
 }
 
-/** A stop waits this long for a start in progress, and then abandons it. */
+/** A stop waits at most this long for a start in progress, and then abandons it. */
 const MAX_START_GRACE_MS = 5_000
 
 /** The time limits of an app's stop. All of them start when the stop begins. */
@@ -56,7 +56,8 @@ export class AppStop {
   /**
    * Waits for the stop, but not longer than the time limits.
    *
-   * @throws PikoError `STOP_INCOMPLETE` that names the services that are still hanging
+   * @throws PikoError `STOP_INCOMPLETE` that names what has not stopped, or what could not be stopped or stored
+   * @throws other errors of the stop
    */
   async within(stop: Promise<void>, root: () => Service | undefined): Promise<void> {
     const limitMs = this.#parts.shutdownTimeoutMs + STOP_MARGIN_MS
@@ -69,7 +70,7 @@ export class AppStop {
   }
 }
 
-/** Throws one error that names everything that could not be stopped or stored. Any other error is thrown again unchanged. */
+/** Throws one error with all messages if one of several errors is `STOP_INCOMPLETE`. Otherwise throws the given error again, unchanged. */
 function throwSummary(thrown: unknown): never {
   const parts = new Set(partsOf(toError(thrown)))
   if (parts.size === 1 || ![...parts].some((error) => isPikoError(error, 'STOP_INCOMPLETE'))) throw thrown
@@ -79,7 +80,7 @@ function throwSummary(thrown: unknown): never {
 
 const MAX_PARTS = 1_000
 
-/** Returns the innermost parts of an error. An error of a user may contain itself. */
+/** Returns the innermost parts of an error. An `AggregateError` may contain itself. */
 function partsOf(thrown: unknown, seen = new Set<unknown>()): Error[] {
   if (seen.has(thrown) || seen.size >= MAX_PARTS) return []
   seen.add(thrown)

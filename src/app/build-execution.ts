@@ -34,7 +34,7 @@ import { WorkSignal } from './work-signal.ts'
 export interface Execution {
   readonly doorbell: Doorbell
   readonly link: NodeLink
-  /** The callers that watch runs of this node. */
+  /** Who watches runs of this node. */
   readonly watch: RunWatch
   readonly lease: NodeLease
   readonly recovery: Recovery

@@ -132,7 +132,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
   return { registry, store: store.store, node, root, services, sinks }
 }
 
-/** Changes the level of this log, and of the logs of runs that begin later. */
+/** Returns a function that sets the level of this log, and of the logs of runs that begin later. Undefined: the level that it has now. */
 function logLevelOf(log: AppLogger): (level: string | undefined) => void {
   const { level: own } = log
   return (level) => void (log.level = level ?? own)

@@ -38,7 +38,7 @@ export function durableSinks({ store, events, settings, log }: Parts): DurablePa
   }
 }
 
-/** Returns the name of an app's spill folder. Apps with different databases or names never share a folder. */
+/** Returns the name of an app's spill folder. Apps with different databases never share a folder. */
 export function spillApp(name: string, identity: string): string {
   return `${name.replaceAll(/[^\w-]/g, '_').slice(0, 40)}-${identity}`
 }

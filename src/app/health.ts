@@ -7,7 +7,7 @@ import { treeChecks } from './tree-checks.ts'
 export interface Health {
   readonly started: boolean
   readonly stopping: boolean
-  /** The results of the checks, by name: `database`, or the name of a service. */
+  /** The results of the checks, by name: `database`, `resources in use`, or the name of a service. */
   readonly checks: Readonly<Record<string, Check>>
 }
 
@@ -17,7 +17,7 @@ export interface Check {
   readonly message?: string
 }
 
-/** A check that takes longer counts as failed. */
+/** A probe that takes longer has failed. */
 const CHECK_TIMEOUT_MS = 5_000
 
 /**

@@ -16,9 +16,9 @@ import type { NodeParts } from './node-parts.ts'
 /**
  * This process's share of the work, as services in start order:
  *
- * doorbell → node-link → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches → live-events →
- * enqueue → run-logs → run-progress → cancellation → executor → registration → leader → planner → retention → unknown-jobs → backfills → batches → dependencies →
- * notices → alerting → dispatcher
+ * doorbell → node-link → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches →
+ * live-events → enqueue → run-logs → run-progress → cancellation → node-report → executor → items → registration → leader → planner →
+ * retention → unknown-jobs → backfills → batches → dependencies → notices → alerting → dispatcher
  *
  * They stop in reverse order. First the node stops claiming and stops leading. Then it waits for its runs; their handlers can still request
  * other runs. Only then does it release its lease.
@@ -90,7 +90,7 @@ export class Node {
       caches,
       feed,
       this.enqueue.dependsOn(waiter),
-      // Starts before the executor and stops after it, so runs can be cancelled until the last one has ended.
+      // The cancellation starts before the executor and stops after it, so runs can be cancelled until the last one has ended.
       ...(role.execute
         ? [
             runLogs,
@@ -116,7 +116,7 @@ export class Node {
     })
   }
 
-  /** Waits until all log lines of a run are stored, and then notifies the callers that watch it. */
+  /** Waits until the log lines and the progress of a run are stored, or could not be, and then notifies its watchers. */
   async #tellWatchers(runId: number): Promise<void> {
     const { runLogs, progress, watch } = this.#execution
     await Promise.allSettled([runLogs.stored(runId), progress.stored([runId])])

@@ -10,7 +10,7 @@ import type { ServiceSource } from './piko-service.ts'
 export interface PikoOptions extends NoticeHooks {
   /**
    * Classes, instances, definitions, modules, or lists of these. Default: the files that `[piko] jobs` names. Without that setting:
-   * `jobs.ts` in the working directory, and the files in `jobs` and `src/jobs` (.ts, .mts, .js, .mjs).
+   * `jobs.*` in the working directory, and all files in `jobs` and `src/jobs`, with the extension ts, mts, cts, js, mjs or cjs.
    */
   readonly jobs?: JobSource
   /** Settings that override environment and file, in the shape of `settings.toml`. */

@@ -7,8 +7,8 @@ export type ServiceSource = Service | (new () => Service)
 
 /**
  * The root of an app's services. If a child crashes, only that child restarts, because no part of Piko depends on a restart of its
- * siblings. Each pause before a restart is twice as long as the previous one. If restarts do not help, the app crashes. If the database no
- * longer exists, the app crashes immediately, because a new store would be another database.
+ * siblings. Each pause before a restart is twice as long as the previous one, up to 5 s. If restarts do not help, the app crashes. If the
+ * database no longer exists, the app crashes immediately, because a new store would be another database.
  */
 export class PikoService extends Supervisor {
   constructor(services: readonly Service[], options: Pick<ServiceOptions, 'log' | 'stopTimeout'>) {

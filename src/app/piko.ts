@@ -192,7 +192,7 @@ export class Piko implements Nouns {
     this.live = new Live(reach('live'))
     this.sinks = audited('sinks', new Sinks(reach('sinks')))
     this.notify = audited('notify', new Notify(reach('notify')))
-    // This is also allowed inside a transaction, because a handle only reads memory.
+    // No call is named here, because creating a handle only reads memory, so it is allowed inside a transaction too.
     this.shared = audited('shared', new Shared(() => this.#ready().node.reach)) as Shared & SharedCall
     this.cache = audited('cache', new Caches(() => this.#ready().node.reach)) as Caches & CacheCall
     this.tokens = audited('tokens', new Tokens(reach('tokens')))
@@ -423,7 +423,7 @@ export class Piko implements Nouns {
 
   /**
    * Stores one run and returns its id. With `trx` the run becomes part of the caller's own transaction: it exists if and only if that
-   * transaction commits. Then a node finds it within `[piko] poll_interval`.
+   * transaction commits, and a node finds it within `[piko] poll_interval` after the commit.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
    * @example

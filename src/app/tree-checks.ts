@@ -4,7 +4,7 @@ import { LoopService } from '../engine/loop/loop-service.ts'
 import { SharedValues } from '../engine/node/shared-values.ts'
 import { NodeLease } from '../engine/node/node-lease.ts'
 
-/** A loop that has failed this many times in a row is not ready. */
+/** A loop that has failed more often than this in a row is not ready. */
 const MAX_FAILURES = 2
 
 /** Returns whether each service below the root is ready: `{ store: { ok: true }, … }`. */

@@ -54,9 +54,9 @@ export class Breaker {
   readonly #failIf: BreakerOptions['failIf']
   readonly #clock: Clock
   #failures = 0
-  /** When the next trial may begin; undefined while the breaker is not open. */
+  /** When the next trial may begin; undefined while the breaker is closed. */
   #trialAt: number | undefined
-  /** Changes whenever the breaker opens or closes. So the result of an earlier call has no effect. */
+  /** Changes whenever the breaker opens, closes or begins a trial. So the result of an earlier call has no effect. */
   #epoch = 0
   #lastError: unknown
 

@@ -29,7 +29,7 @@ const waitFor = (call: string) => ({
 })
 const [PUT, TAKE, VALUES] = [waitFor('put'), waitFor('take'), waitFor('values')]
 
-/** How a channel has ended. `failed` holds the argument of `fail`; without it, readers get the error of a closed channel. */
+/** How a channel has ended. `failed` holds the argument of `fail`; without it, the channel was closed. */
 interface End {
   readonly failed?: { readonly reason: unknown }
 }
@@ -116,7 +116,7 @@ export class Channel<T> implements AsyncIterable<T> {
     return value
   }
 
-  /** Accepts no further puts. Rejects waiting puts with `CHANNEL_CLOSED`; the remaining values can still be taken. */
+  /** Accepts no further puts. Rejects waiting puts and takes with `CHANNEL_CLOSED`; values in the channel can still be taken. */
   close(): void {
     if (this.#end) return
     this.#end = {}

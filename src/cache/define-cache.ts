@@ -33,7 +33,7 @@ export interface CacheSpec<V> {
   readonly name: string
   /** How long a value is fresh; at most ten years. */
   readonly ttl: Duration
-  /** How long an expired value is still returned while one load refreshes it. This time begins when `ttl` ends. Default: not at all. */
+  /** How long a stale value is still returned while one load refreshes it. This time begins when `ttl` ends. Default: not at all. */
   readonly stale?: Duration
   /** How long the error of a failed load is returned in this process before the next load. Default: not at all. */
   readonly negative?: Duration

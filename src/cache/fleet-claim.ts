@@ -12,7 +12,7 @@ export class FleetClaim {
   readonly #parts: { readonly cache: string; readonly key: string; readonly clock: Clock }
   readonly #owner = crypto.randomUUID()
   readonly #over = new AbortController()
-  /** The renewals of the claim; undefined unless the claim is held. */
+  /** The renewals of the claim; undefined until the claim has been taken. */
   #renewals: Promise<void> | undefined
   #pauseMs = FIRST_PAUSE_MS
 

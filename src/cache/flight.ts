@@ -12,7 +12,7 @@ export class Flight<V> {
 
   /**
    * @param stopped aborts when the cache is closed
-   * @param abandoned called when the last caller has stopped waiting
+   * @param abandoned called when the last caller has stopped waiting for a load in the foreground
    */
   constructor(stopped: AbortSignal, abandoned: () => void) {
     this.#linked = new LinkedSignal(stopped)

@@ -54,7 +54,7 @@ interface Found<V> {
 
 const MAX_KEY = 512
 const MAX_KEYS = 10_000
-/** How often a read is repeated if its key has changed during the read. */
+/** The maximum number of reads of a key that changes during each read. */
 const MAX_LOOKS = 3
 /** The pause after a failed refresh. */
 const REFRESH_PAUSE_MS = 1_000
@@ -393,8 +393,8 @@ export class LayeredCache<V> implements Cache<V> {
   }
 
   /**
-   * Reads keys from the shared level, and keeps the values whose keys did not change during the read. Returns an empty result if the level
-   * does not respond.
+   * Reads keys from the shared level, and keeps the values whose keys did not change during the read. If the level stops responding,
+   * returns only what it has read before.
    */
   async #lookUnder(guards: ReadonlyMap<string, Guard>): Promise<ReadonlyMap<string, Found<V>>> {
     const all = new Map<string, Found<V>>()
@@ -406,7 +406,7 @@ export class LayeredCache<V> implements Cache<V> {
       for (const key of keys) all.set(key, this.#foundIn(read.value.get(key), sentAt))
       keys = keys.filter((key) => all.get(key)?.kept)
       if (keys.length === 0) return all
-      // A value that was deleted after the read must not be kept.
+      // A value that was deleted or replaced after the read must not be kept.
       const asked = keys
       const still = await this.#level?.tried((level) => level.versions(this.name, asked))
       if (!still) return all
@@ -451,8 +451,8 @@ export class LayeredCache<V> implements Cache<V> {
   }
 
   /**
-   * Replaces any value. The write still names the version that it replaces. A database may execute the write late, and it must not undo a
-   * newer change.
+   * Replaces any value. Nevertheless the write names the version that it replaces, because a database may execute the write late. It must
+   * not undo a newer change.
    */
   async #replace(key: string, bytes: Uint8Array, times: Times): Promise<number | undefined> {
     const level = this.#level
@@ -482,7 +482,10 @@ export class LayeredCache<V> implements Cache<V> {
     )
   }
 
-  /** Writes a value here and in the shared level. @returns its version; undefined if another version than `seen` is stored */
+  /**
+   * Writes a value here and in the shared level.
+   * @returns its version; undefined if the shared level refuses the value, for example because another version than `seen` is stored
+   */
   async #write(key: string, bytes: Uint8Array, times: Times, seen?: SeenVersion): Promise<number | undefined> {
     const version = newVersion()
     const value = this.#parts.codec.decode(bytes)

@@ -38,7 +38,7 @@ export class WatchedLevel {
     return this.#error !== undefined
   }
 
-  /** Calls the level. Resolves with its result, or with undefined if it does not respond. */
+  /** Calls the level. Resolves with its result, or with undefined if the call fails, or if another has failed just before. */
   async tried<T>(call: LevelCall<T>): Promise<{ readonly value: T } | undefined> {
     const { clock, level } = this.#parts
     if (this.#error && clock.monotonic() < this.#retryAt) return undefined
@@ -55,7 +55,7 @@ export class WatchedLevel {
   /**
    * Calls the level, for callers that can't continue without its result.
    *
-   * @throws PikoError `CACHE_UNAVAILABLE` if it does not respond
+   * @throws PikoError `CACHE_UNAVAILABLE` if {@link tried} has no result
    */
   async needed<T>(call: LevelCall<T>): Promise<T> {
     const result = await this.tried(call)

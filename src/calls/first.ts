@@ -32,9 +32,9 @@ const formFor = (fns: unknown) => ({
 
 /**
  * Calls all functions at the same time and returns the result of the first that succeeds. With `count`, returns the results of the first
- * `count`, in the order in which they succeed. Then it aborts the signals of the others and waits until they have ended.
+ * `count`, in the order in which they succeed. Before it settles, it aborts the signals of the others and waits until they have ended.
  *
- * @throws AggregateError with the errors, in the order of `fns`, as soon as too many have failed
+ * @throws AggregateError with the errors, in the order of `fns`, if too many have failed
  * @throws the reason of `options.signal` when it has aborted and the functions have ended
  * @throws PikoError `USAGE`
  */

@@ -10,7 +10,7 @@ interface Waiter<T, R> {
 /**
  * A queue of callers that are waiting for their turn, first in, first out. If a caller's signal aborts, the caller leaves the queue.
  *
- * @typeParam T the value that a caller passes,
+ * @typeParam T the value that a caller passes
  * @typeParam R the result of its turn
  */
 export class Turns<T, R = void> {

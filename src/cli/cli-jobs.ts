@@ -24,8 +24,8 @@ export async function cliJobs(settings: Settings, asked: readonly string[] | und
 }
 
 /**
- * Like {@link cliJobs}, but returns undefined if no globs were given and the folder has no job files. An operator often works in such a
- * folder.
+ * Like {@link cliJobs}, but returns undefined if neither `--jobs` nor the settings name globs and the folder has no job files. An operator
+ * often works in such a folder.
  */
 export async function cliJobsIfAny(
   settings: Settings,

@@ -12,7 +12,7 @@ import { InterruptedError } from './process/stop-signals.ts'
 import { watched, watchOf } from './process/watched.ts'
 import { usageError } from './usage-error.ts'
 
-/** Runs one command and sets the exit code. The process then ends without an explicit exit. */
+/** Runs one command and sets the exit code. Normally, the process then ends without an explicit exit. */
 export async function main(args: readonly string[]): Promise<void> {
   outliveStandardError()
   commandOutput.guard()

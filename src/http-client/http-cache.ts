@@ -20,14 +20,17 @@ type GetResult = NonNullable<Awaited<ReturnType<CacheStore['get']>>>
 /** Responses that are being stored now, by store and name, so that the next request of this process finds them. */
 const storing = new WeakMap<ResponseStore, Map<string, Promise<unknown>>>()
 
-/** Waits until the responses that are being stored now are in the store. A failed write is not thrown: only the next request is slower. */
+/**
+ * Waits until the responses that are being stored now are in the store. The error of a failed write is not thrown: only the next request is
+ * slower.
+ */
 export async function storedIn(store: ResponseStore): Promise<void> {
   const writes = storing.get(store)
   if (writes) await Promise.all(writes.values())
 }
 
 /**
- * Serves one request from a store if HTTP allows it (RFC 9111). Otherwise stores its response.
+ * Serves one request from a store, or stores its response, as far as HTTP allows this (RFC 9111).
  *
  * @param maxBytes larger bodies are not kept
  */

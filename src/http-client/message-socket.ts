@@ -88,7 +88,7 @@ export class MessageSocket {
   /**
    * Opens the connection. Loads undici.
    *
-   * @throws an error of undici or of the lookup; SocketBroken
+   * @throws an error of undici or of the lookup, SocketBroken, the reason of the signal
    */
   static async open(url: URL, options: MessageSocketOptions): Promise<MessageSocket> {
     const undici = await import('undici')

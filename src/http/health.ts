@@ -12,8 +12,8 @@ export interface HealthSource {
 
 /**
  * Serves two probes. `/healthz` shows that the process is alive, even if its database does not respond; the status is always 200. `/readyz`
- * shows whether the process can run jobs: 200, or 503 with the failed checks. A node that is not the leader is also ready: it runs jobs,
- * and rolling updates wait for readiness.
+ * lists all checks, and shows by its status whether the process can run jobs: 200, otherwise 503. A node that is not the leader is also
+ * ready: it runs jobs, and rolling updates wait for readiness.
  */
 export function healthRoutes(server: FastifyInstance, source: HealthSource): void {
   server.get('/healthz', () => ({ status: source.isStopping() ? 'shutting_down' : 'ok' }))

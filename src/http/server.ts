@@ -26,7 +26,7 @@ export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
   readonly bodyLimit?: number
 }
 
-/** The body of every error response. */
+/** The body of an error response outside of the API. */
 interface ErrorBody {
   readonly error: { readonly code: string; readonly message: string }
 }

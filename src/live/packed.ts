@@ -43,7 +43,7 @@ export function* parts(packed: Packed, max: number): Generator<Packed> {
 }
 
 /**
- * Returns the events of a stored row. A person may have edited the row, so unreadable events are left out; the others keep their ids.
+ * Returns the events of a stored row. A person may have edited the row, so groups that can't be read are left out.
  *
  * @param first the id of the row's first event
  */

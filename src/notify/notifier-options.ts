@@ -46,7 +46,7 @@ export const NOTIFIER_CHECKS: OptionChecks<NotifierOptions> = {
 
 export const aTemplate = aFunction
 
-/** Creates the content of a message. */
+/** Creates the content of a message; undefined: the default content. */
 export type Template<T> = (notice: Notice) => T | undefined
 
 /** Checks the options of a notifier. @throws PikoError `USAGE` naming every wrong option */

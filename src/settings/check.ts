@@ -5,7 +5,7 @@ import { SECTIONS, SETTINGS } from './sections.ts'
 import type { Section, Setting } from './setting.ts'
 import { isTable } from './tree.ts'
 
-// These formats replace convict's own, which convert text to a number (`"12abc"` → 12), even from a file.
+// This format replaces convict's own, which convert text to a number (`"12abc"` → 12), even from a file.
 convict.addFormat({
   name: 'piko',
   validate(value: unknown, item) {

@@ -22,7 +22,7 @@ export interface LoadSettingsOptions {
 
 export interface LoadedSettings {
   readonly settings: Settings
-  /** Where each key's value comes from: `mysql.dsn` → `environment variable PIKO_MYSQL__DSN`, `file …`, `default`. */
+  /** Where each key's value comes from: `mysql.dsn` → `environment variable PIKO_MYSQL__DSN`, `file …`, `default` or `override`. */
   readonly origins: ReadonlyMap<string, string>
   /** The printable value of each key, with secrets masked. */
   readonly shown: ReadonlyMap<string, string>
@@ -35,8 +35,8 @@ const OPTION_CHECKS: OptionChecks<LoadSettingsOptions> = { cwd: aText, env: aTab
 const NOTHING: SourceContent = { readings: [], problems: [] }
 
 /**
- * Reads the settings: override > environment > file > default. The file is `PIKO_SETTINGS_PATH`, otherwise `settings.toml` in the working
- * directory if it exists.
+ * Reads the settings: override > environment > file > default. The file is the option `file`, otherwise `PIKO_SETTINGS_PATH`, otherwise
+ * `settings.toml` in the working directory if it exists.
  *
  * @throws PikoError `USAGE` for wrong options; `SETTINGS_INVALID`: one error with every problem of every source, also as `details.problems`
  */

@@ -35,7 +35,7 @@ export function maskText(text: string): string {
   return text.includes('://') ? maskDsn(text) : redactText(text)
 }
 
-/** Replaces a secret that is not a string. */
+/** Masks a secret. Only the harmless parts of a DSN, and the origin of a web address, stay readable. */
 export function maskSecret(value: unknown): string {
   if (typeof value !== 'string') return HIDDEN
   // The path of a webhook is a secret.

@@ -26,14 +26,14 @@ export function text<const K extends string>(entry: Entry<K, string>): Setting<K
   return textThat(entry, (value) => value.trim() !== '', 'expected a string, not empty')
 }
 
-/** Defines a setting whose value is a string that may be empty, which is the default. */
+/** Defines a setting whose value is a string, by default an empty one. */
 export function optionalText<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {
   return textThat({ ...entry, default: '' }, () => true, 'expected a string')
 }
 
-/** Defines a setting whose value is the address of a mail server, which may contain a password, or empty. */
+/** Defines a setting whose value is empty, or the address of a mail server. The address may contain a password. */
 export function optionalMailServer<const K extends string>(
   entry: Omit<Entry<K, string>, 'default'>,
 ): Setting<K, string, string> {

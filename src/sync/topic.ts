@@ -26,7 +26,10 @@ export interface TopicParts<T> {
 
 const INITIAL = 1
 const MAX_TRIES = 16
-/** If another writer was faster, a writer waits for a random part of 5, 10, 20 … 1,000 ms before it tries again. */
+/**
+ * If another writer was faster, the second try follows immediately. Before each further try, the writer waits for a random part of 5, 10,
+ * 20 … 1,000 ms.
+ */
 const FIRST_PAUSE_MS = 5
 const LONGEST_PAUSE_MS = 1_000
 /** How long the function of an update may take, because other updates in this process wait for it. */

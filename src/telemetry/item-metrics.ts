@@ -5,7 +5,7 @@ import type { Events } from '../events.ts'
 const MAX_CLASSES = 100
 const BUCKETS_S = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60]
 
-/** Counts items that have ended. Returns functions that stop counting. */
+/** Counts the tries of items that have ended. Returns functions that stop counting. */
 export function countItems(events: Events, registry: Registry): (() => void)[] {
   const metrics = metricsOn(registry)
   const classes = new Set<string>()

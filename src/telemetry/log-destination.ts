@@ -92,7 +92,10 @@ export class LogDestination {
     return this.#held.length === 0
   }
 
-  /** Returns the bytes that could not be written. */
+  /**
+   * Writes bytes. Returns those that must wait for the reader. If writing fails for another reason, drops the rest and counts a dropped
+   * line.
+   */
   #send(bytes: Buffer): Buffer {
     let from = 0
     try {

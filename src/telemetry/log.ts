@@ -266,10 +266,13 @@ export function logEvents(events: Events, log: AppLogger): () => void {
 /** The maximum number of jobs that one line names. */
 const MAX_IDS = 20
 
-/** Conflicts with other writers usually end by themselves. So a loop logs them only after this many in a row. */
+/** Conflicts with other writers usually end by themselves. So a loop logs a warning only once for this many in a row. */
 const MAX_SILENT_CONFLICTS = 5
 
-/** Logs that a loop failed. During an outage, only the line of `store.outage` is logged, once for all loops. */
+/**
+ * Logs that a loop failed. During an outage, this has the level `debug`, because the line of `store.outage` reports the outage once for all
+ * loops.
+ */
 function loopFailed(log: Logger, { loop, error, retryInMs, fault, failures = 1 }: EventMap['loop.failed']): void {
   const fields = { piko_event: 'loop.failed', loop, err: error }
   const words = `${loop} failed; retrying in ${formatMs(retryInMs)}`

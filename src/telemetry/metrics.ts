@@ -236,7 +236,6 @@ export class Metrics {
     byJob.set(jobId, (byJob.get(jobId) ?? 0) + 1)
   }
 
-  /** Returns the text of one metric. The histograms of prom-client that are used here have no labels, so each has only a few lines. */
   #textOf(name: string): Promise<string> {
     const metric = this.#registry.getSingleMetric(name)
     if (metric instanceof TalliedHistogram) return metric.text()

@@ -50,7 +50,7 @@ export class ManualClock implements Clock {
     return this.#now
   }
 
-  /** Returns the same as `now()`, because this clock never jumps. */
+  /** Returns the same as `now()`. */
   monotonic(): number {
     return this.#now
   }

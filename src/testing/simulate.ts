@@ -27,7 +27,7 @@ export interface Simulation {
   readonly ticks: readonly PreviewTick[]
   /** The windows that are due at these ticks; `due` is the tick. Empty for a job without windows. */
   readonly windows: readonly DueWindow[]
-  /** The first tick after the limit was reached. Pass it as `from` to continue. Undefined if all ticks were returned. */
+  /** The first tick beyond the limit. Pass it as `from` to continue. Undefined if all ticks were returned. */
   readonly next: Date | undefined
 }
 

@@ -4,7 +4,6 @@ import { allOf, count, instant, json, name, optionalPage, page, pageOf } from '.
 
 const AT = '2026-01-01T00:00:00.000Z'
 
-/** The schemas of small lists, which show what the nodes share: limits, locks and resources. */
 const limit = z.object({ name: z.string(), taken: count, lastAt: instant.optional(), expiresAt: instant })
 const lock = z.object({ name: z.string(), fence: count, expiresAt: instant })
 const resource = z

@@ -26,7 +26,7 @@ const common = {
 export const item = z.object({ ...common, kind: z.string(), key: z.string(), lane: z.string() })
 export const crawlPage = z.object({ ...common, step: z.string(), request: z.string(), host: z.string() })
 
-/** How many items of a run or crawl are in each state. The schema allows further fields, because each kind of item has its own counts. */
+/** The fields that the status of a run's items and the status of a crawl share. Each has further fields. */
 export const itemsStatus = z
   .object({ runId: count, jobId: z.string(), state: z.string(), isSeeded: z.boolean(), perSecond: z.number() })
   .loose()

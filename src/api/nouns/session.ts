@@ -13,7 +13,7 @@ const actor = z.object({
 
 const EXAMPLE = { kind: 'session', name: 'anna', role: 'operator' } as const
 
-/** The session of a browser. The server handles these routes separately, because they set and delete a cookie. */
+/** The session of a browser. The server handles these routes separately, because two of them set or delete a cookie. */
 export const SESSION = [
   route({
     id: 'session.open',

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path'
 let registration: Promise<void> | undefined
 
 /**
- * Lets this process import TypeScript, with the nearest `tsconfig.json` in `cwd` or above it. Node can also run TypeScript, but it rejects
- * decorators. Does nothing if a loader is already active.
+ * Lets this process import TypeScript, with the nearest `tsconfig.json` in `cwd` or above it, unless `TSX_TSCONFIG_PATH` names another.
+ * Node can also run TypeScript, but it rejects decorators. Does nothing if a loader is already active.
  */
 export async function loadTypeScript(cwd: string): Promise<void> {
   if (hasLoader()) return

@@ -107,7 +107,7 @@ function addCreate(tokens: Command): void {
     })
 }
 
-/** Reads a string of digits as an id, and any other text as a name. So no command accepts a name of only digits. */
+/** Reads a positive whole number as an id, and any other text as a name. Each name has at least one letter. */
 function tokenOf(text: string): string | number {
   return /^[1-9]\d{0,14}$/.test(text) ? Number(text) : text
 }

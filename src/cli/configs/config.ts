@@ -99,7 +99,7 @@ function diffText({ from, to, changes }: ConfigDiff): string {
   return [`version ${from} → version ${to}`, ...(lines.length === 0 ? ['no difference'] : lines)].join('\n')
 }
 
-/** Runs a command that only reads. It loads the code only if no node has registered the job yet. */
+/** Runs a command that only reads. It loads the code only with `--jobs`, or if no node has registered the job yet. */
 async function reading(
   options: ConfigCommandOptions,
   globals: GlobalOptions,

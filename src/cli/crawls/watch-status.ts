@@ -86,7 +86,7 @@ function lineView(): View {
   }
 }
 
-/** Draws each status over the previous one, and cuts it to the size of the screen. */
+/** Draws each status over the previous one, cut to the size of the screen. The last one keeps all its lines. */
 function terminalView(terminal: WriteStream): View {
   let drawn = 0
   return (status) => {

@@ -45,7 +45,7 @@ export function problemOf({ ts, js, decorators, functions, sqlite, dsn }: Choice
 /**
  * Asks for the choices that no flag has made.
  *
- * @param ask undefined without a terminal. The project then uses TypeScript with decorators, on SQLite
+ * @param ask undefined without a terminal. Missing choices are then TypeScript, decorators and SQLite
  */
 export async function choicesOf(flags: ChoiceFlags, ask: Ask | undefined): Promise<Choices> {
   const isOpen = !flags.ts && !flags.js && !flags.decorators && !flags.functions

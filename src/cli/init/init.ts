@@ -112,7 +112,10 @@ function registeredSpec({ dependencies }: Existing): string | undefined {
   return spec === undefined || /^(?:file:|link:|\.|\/)/.test(spec) ? undefined : spec
 }
 
-/** Merges the existing `package.json` with the new one. Replaces only the version of Piko, and the script `test` that `npm init` writes. */
+/**
+ * Merges the existing `package.json` with the new one. Replaces only the `type`, the version of Piko, and the script `test` that `npm init`
+ * writes.
+ */
 function merged(before: Existing, manifest: Manifest): object {
   const { scripts, dependencies, devDependencies } = before as Partial<Manifest>
   const { test, ...otherScripts } = scripts ?? {}

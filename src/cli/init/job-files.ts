@@ -1,4 +1,4 @@
-/** The job files of a new project. `START` stands for the start of the first window. */
+/** The job file with decorators. `START` stands for the start of the first window. */
 
 export const HELLO_TS_CLASS = `import { job, jobSpec, type ContextOf, type JobContext } from 'piko'
 
@@ -47,10 +47,10 @@ export const daily = defineJob(
 )
 `
 
-/** The same function for TypeScript and JavaScript. */
+/** The job file with functions, for TypeScript and JavaScript. */
 export const HELLO_FUNCTION = functions(`import { defineJob } from 'piko'`)
 
-/** The tests of a new project; they need no database. `JOBS` stands for the export with the jobs, `ENDING` for the file extension. */
+/** The test file; it needs no database. `JOBS` stands for the export with the jobs, `ENDING` for the file extension. */
 export const HELLO_TEST = `import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runJob, simulate } from 'piko/testing'

@@ -103,7 +103,7 @@ async function drawn(settings: Settings, format: Format): Promise<string> {
 /**
  * Requests the graph from a node.
  *
- * @throws PikoError `USAGE` if the address is invalid or no node answers there
+ * @throws PikoError `USAGE` if the address or the token is invalid, or the node does not return its graph
  */
 async function asked(address: string, format: Format, token: string | undefined): Promise<string> {
   const url = URL.parse(`/graph?format=${format}`, address)

@@ -42,9 +42,9 @@ async function types({ jobs: globs, out }: TypesOptions, globals: GlobalOptions)
 }
 
 /**
- * Writes a file.
+ * Writes the declaration file.
  *
- * @throws PikoError `USAGE` if the file can't be written
+ * @throws PikoError `USAGE` if its name does not end with `.d.ts`, or it can't be written
  */
 function write(file: string, text: string): void {
   if (!file.endsWith('.d.ts'))

@@ -67,7 +67,9 @@ function print({ version, settings, effectiveFrom }: NodeSettings, json: boolean
   })
 }
 
-/** Parses a value: a whole number becomes a number, every other value stays a string. The operation checks the value. */
+/**
+ * Parses a value: a whole number becomes a number, an empty value null; every other value stays a string. The operation checks the value.
+ */
 function parseChange(text: string, others: NodeSettingsChange = {}): NodeSettingsChange {
   const [, name, value = ''] = /^([a-z_]+)=(.*)$/s.exec(text) ?? []
   if (name === undefined) throw new InvalidArgumentError('expected a setting and its value, such as log_level=debug')

@@ -10,7 +10,8 @@ type Stake = 'all' | 'result' | 'notice'
 
 /**
  * Handles errors of standard output. If the output can't be written, a command that only shows something ends. Other commands continue
- * until their runs have ended. The exit code is 0 if the reader has closed the pipe (`piko windows … | head`) or only a notice was lost.
+ * until their runs have ended. A successful command keeps the exit code 0 if the reader has closed the pipe (`piko windows … | head`) or
+ * only a notice was lost; otherwise it becomes 1.
  */
 class CommandOutput {
   stake: Stake = 'all'

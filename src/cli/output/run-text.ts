@@ -9,7 +9,7 @@ export function durationMs({ startedAt, finishedAt }: Pick<Run, 'startedAt' | 'f
   return startedAt && finishedAt && finishedAt.getTime() - startedAt.getTime()
 }
 
-/** Returns the duration as text, or `-` while the run or attempt has not ended. */
+/** Returns the duration as text, or `-` if the run or attempt has not begun or has not ended. */
 export function durationText(span: Parameters<typeof durationMs>[0]): string {
   const ms = durationMs(span)
   return ms === undefined ? '-' : formatMs(ms)

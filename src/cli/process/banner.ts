@@ -47,7 +47,7 @@ export function bannerText({ version, store, startedMs, url, hasApi, found, next
   return [`piko ${version} started in ${formatMs(startedMs)}`, ...lines].join('\n')
 }
 
-/** Returns the same facts as fields of a log line. */
+/** Returns the facts as fields of a log line. */
 export function bannerFields({ version, store, startedMs, url, found, next }: BannerFacts): Record<string, unknown> {
   return {
     ...{ version, url, store, started_ms: Math.round(startedMs) },

@@ -9,7 +9,10 @@ const MAX_FOLDERS = 2_000
 /** How long to wait for further changes, because editors write a file in several steps. */
 const SETTLE_MS = 150
 
-/** Watches the code of a project: TypeScript, JavaScript, SQL and TOML files. Ignores `node_modules`, built files and hidden folders. */
+/**
+ * Watches the code of a project: TypeScript, JavaScript, SQL and TOML files, `package.json` and `tsconfig.json`. Ignores `node_modules`,
+ * built files and hidden folders.
+ */
 export class SourceWatch {
   readonly #root: string
   readonly #watchers = new Map<string, FSWatcher>()

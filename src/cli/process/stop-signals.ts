@@ -2,7 +2,7 @@ import { PikoError } from '../../errors.ts'
 import { exitGuard } from './exit-guard.ts'
 import { ProcessSignals, signalExitCode, type StopSignal } from '../../service/process-signals.ts'
 
-/** The error of a command that a signal stopped before its work was done. */
+/** The error of a command that a signal stopped before its work, or its wait for other work, was done. */
 export class InterruptedError extends PikoError {
   readonly signal: StopSignal
 

@@ -35,7 +35,10 @@ export function watchOf(given: readonly string[]): Watch | undefined {
   return { args, everyMs: every === '' ? DEFAULT_MS : Math.max(MIN_MS, durationMs(every, '--watch')) }
 }
 
-/** Repeats a command until Ctrl-C, or until it fails. On a terminal, each result replaces the previous one. @returns the last exit code */
+/**
+ * Repeats a command until a signal, or until it fails. On a terminal, each result replaces the previous one.
+ * @returns the last exit code
+ */
 export async function watched(
   { args, everyMs }: Watch,
   execute: (args: readonly string[]) => Promise<number>,

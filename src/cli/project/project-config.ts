@@ -12,7 +12,8 @@ let loading: Promise<PikoConfig> | undefined
  * Loads the default export of `piko.config.ts` in the working directory, or of the same name with another extension of TypeScript or
  * JavaScript. Returns an empty object without such a file. The file is loaded once.
  *
- * @throws PikoError `JOB_LOAD_FAILED` if the file can't be imported, `USAGE` if it exports something else
+ * @throws PikoError `JOB_LOAD_FAILED` if the file can't be imported, `USAGE` if it exports something else or has settings, or if there are
+ * several such files
  */
 export function projectConfig(): Promise<PikoConfig> {
   return (loading ??= load(process.cwd()))

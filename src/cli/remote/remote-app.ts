@@ -33,7 +33,7 @@ type Caller = (input: Fields, options: object) => Promise<unknown>
 
 /**
  * Returns an app whose calls go to a node: `app.runs.show(17)` sends the operation `runs.show`. It supports only what commands use: the
- * nouns, `run` and `live.follow`.
+ * nouns, `run`, `doctor` and `storeLocation`.
  */
 export function remoteApp(
   client: Client,

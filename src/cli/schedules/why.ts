@@ -6,7 +6,7 @@ import { printResult } from '../output/print-result.ts'
 import { withApp } from '../with-app.ts'
 import type { WhyStep } from '../../operations/why/why-steps.ts'
 
-/** Adds `piko jobs why`, and its short form `piko why`. */
+/** Adds `why` to a command, as `piko jobs why` or as its short form `piko why`. */
 export function addWhy(parent: Command): void {
   parent
     .command('why')

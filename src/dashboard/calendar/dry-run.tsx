@@ -7,7 +7,7 @@ import { RangeCalendar } from './range-calendar.tsx'
 type Windows = Answer<'backfills.preview'>['items']
 
 const PAGE = 500
-/** The maximum number of pages to load. If there are more windows, the dialog shows "more than" and their number. */
+/** The maximum number of pages to load. If there are more windows, the dialog shows "more than" and the number of loaded ones. */
 const MAX_PAGES = 20
 const LISTED = 20
 

@@ -200,7 +200,9 @@ function useDrawing(
   return draw
 }
 
-/** Keeps the first visible column in the page's address, so that a link shows the same view. */
+/**
+ * Keeps the first visible column in the page's address, so that a link shows the same view. At the end of the grid, the address has none.
+ */
 function keepPlace(box: HTMLElement, columns: readonly Date[]): void {
   const isAtEnd = box.scrollLeft + box.clientWidth >= box.scrollWidth - CELL
   const first = columns[Math.floor(box.scrollLeft / CELL)]?.toISOString()

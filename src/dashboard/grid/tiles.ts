@@ -55,7 +55,7 @@ export class Tiles {
     return this.#wanted?.every(({ key }) => this.#known.has(key)) !== true
   }
 
-  /** Loads the missing cells around a view. Aborts loads of cells that are no longer visible. */
+  /** Loads the missing and the outdated tiles of a view. Aborts loads of tiles that are no longer visible. */
   show(rows: readonly string[], edges: readonly Date[], rowRange: Range, columnRange: Range): void {
     const tiles: Tile[] = []
     for (let row = floorTo(rowRange.first, TILE_ROWS); row <= rowRange.last; row += TILE_ROWS) {

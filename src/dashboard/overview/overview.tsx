@@ -58,7 +58,7 @@ export function Overview() {
   )
 }
 
-/** Sorts the jobs: the latest first, then those with the most failures, then by id. */
+/** Sorts the jobs: by the time for which they are late, the longest first, then by failures, the most first, then by id. */
 function rowsOf(jobs: readonly Job[]): Row[] {
   const at = now.peek().getTime()
   const rows = jobs.map((job) => {

@@ -49,7 +49,7 @@ export function Upstream({ run: { jobId, window } }: { readonly run: Run }) {
   )
 }
 
-/** Returns the config of a run: the stored version, with the values that the run overrides. */
+/** Returns the config of a run: the stored version, with the values that the run's own config overrides. */
 export function useConfigInForce({ jobId, config, configVersion }: Run): {
   readonly name: string
   readonly value: unknown

@@ -19,8 +19,8 @@ effect(() => {
   document.documentElement.dataset['theme'] = theme.value
 })
 
-// The address contains any zone except UTC, so that a colleague who opens it sees the same times. If the address contains no zone, the
-// colleague sees the zone that their own browser has stored, by default UTC.
+// The address contains the chosen zone unless it is UTC, so that a colleague who opens it sees the same times. If the address contains no
+// zone, the colleague sees the zone that their own browser has stored, by default UTC.
 effect(() => {
   const zone = zoneChoice.value === 'utc' ? undefined : zoneChoice.value
   if ((query.value.get('zone') ?? undefined) !== zone) setQuery({ zone })

@@ -18,8 +18,8 @@ export function assertRole(actor: Actor, role: Role): void {
 }
 
 /**
- * Refuses a request that is not about the jobs to which its token is limited. The message is the same for all such requests, so that it
- * does not reveal which runs exist.
+ * Refuses a request of a limited token, unless the request is only about jobs to which the token is limited. The message is the same for
+ * all such requests, so that it does not reveal which runs exist.
  *
  * @throws PikoError `ACCESS_DENIED`
  */

@@ -19,7 +19,7 @@ export interface AccessRules {
 
 const LOCAL: Actor = { kind: 'local', name: 'loopback', role: 'admin' }
 const SAFE_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
-/** Headers of proxies, in addition to all `X-Forwarded-*`. A request with one of them comes from another machine. */
+/** Headers of proxies, in addition to all `X-Forwarded-*`. A request with one of them is considered to come from another machine. */
 const OF_PROXIES = new Set([
   ...['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'x-original-host', 'x-original-url'],
   ...['true-client-ip', 'cf-connecting-ip', 'fastly-client-ip', 'x-envoy-external-address', 'x-envoy-original-path'],

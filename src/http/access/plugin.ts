@@ -20,7 +20,7 @@ declare module 'fastify' {
     /**
      * Checks that the actor may use the jobs of the request.
      *
-     * @throws PikoError `ACCESS_DENIED` if the actor is limited to jobs, and the request is about none of them
+     * @throws PikoError `ACCESS_DENIED` if the actor is limited to jobs, and the request is not only about these
      */
     assertJobs(about: JobOf | undefined): Promise<void>
   }
@@ -30,7 +30,7 @@ declare module 'fastify' {
 export interface AccessOptions extends AccessRules {
   readonly access: Access
   readonly events: Pick<Events, 'emit'>
-  /** The maximum number of requests of one token in a minute; 0: no limit. */
+  /** The maximum number of requests of one actor in a minute; 0: no limit. */
   readonly perMinute: number
   readonly hasTls: boolean
 }

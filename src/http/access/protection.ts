@@ -16,7 +16,7 @@ export interface Exposure {
 /**
  * Refuses to serve an unprotected API.
  *
- * @throws PikoError `HTTP_UNPROTECTED` if other machines could reach the API without a token, or read tokens on the way
+ * @throws PikoError `HTTP_UNPROTECTED` if other machines can reach the API although no token is valid or tokens could be read on the way
  */
 export function assertProtected({ host, api, hasTls, plain, hasTokens }: Exposure): void {
   if (!api || isLoopback(host)) return

@@ -95,7 +95,7 @@ function bind(
   })
 }
 
-/** Returns a signal that aborts when the client has closed its connection. */
+/** Returns a signal that aborts when the client has closed its connection or the response has ended. */
 function goneSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
   // This listens to the response, because a listener on the socket would remain for as long as the client keeps the connection.

@@ -1,6 +1,6 @@
 import { duration, integer, runLogLevel } from '../setting-types.ts'
 
-/** Which history of runs is kept, and for how long. */
+/** Which history is kept, and for how long. */
 export const history = {
   /** The lowest level of `ctx.log` lines that are kept; undefined: none. */
   runLogs: runLogLevel({

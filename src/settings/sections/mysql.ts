@@ -28,7 +28,7 @@ export const mysql = {
     max: '10m',
     help: 'Longest wait for a new connection.',
   }),
-  /** The time limit of a statement; 0: no limit. */
+  /** The time limit of a statement, and of the wait for a free connection; 0: no limit. */
   statementTimeoutMs: duration({
     key: 'statement_timeout',
     default: '1m',

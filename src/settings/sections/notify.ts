@@ -23,7 +23,7 @@ export const notify = {
     max: '1d',
     help: 'Shortest time between two notices of one kind. The next one also contains what has happened in between.',
   }),
-  /** After this time, a notice is repeated; 0: never. */
+  /** A problem that continues and gets worse is reported again after this time; 0: never. */
   repeatMs: duration({
     key: 'repeat',
     default: '4h',

@@ -47,7 +47,7 @@ export const piko = {
     max: MAX_LEASE,
     help: 'A node that fails to renew its lease within this time is considered dead.',
   }),
-  /** The time limit of a drain. */
+  /** How long a stopping node waits for its runs. */
   shutdownTimeoutMs: duration({
     key: 'shutdown_timeout',
     default: '30s',

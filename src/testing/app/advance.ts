@@ -16,7 +16,7 @@ export interface SteppedApp {
   readonly progress: number
   agenda(nodeIds: readonly string[]): Promise<Agenda>
   readonly nodeIds: readonly string[]
-  /** Describes the runs that are still running or waiting, for an error message. */
+  /** Describes the runs that have begun and have no stored outcome yet, for an error message. */
   left(): Promise<string>
 }
 
@@ -176,7 +176,10 @@ export class Advance {
     return { nextAt, agendas, hasForeign: agendas.some(([, { leaseAt }]) => leaseAt < Infinity) }
   }
 
-  /** Whether there are due runs that have not been claimed yet, or items that are running or ending. */
+  /**
+   * Whether something is at work: claimed runs that have not begun, runs or items that are not sleeping on the clock, or runs whose items
+   * have all ended.
+   */
   #isAtWork(agendas: Outlook['agendas']): boolean {
     let awake = -clockState(this.#manual).runsAsleep()
     for (const [{ underWay, itemRuns }, { runningHere, items }] of agendas) {
@@ -193,7 +196,7 @@ export class Advance {
     return progress
   }
 
-  /** Whether no loop is working, and all runs are sleeping on the clock or waiting for their items. */
+  /** Whether no loop is working, no timeout of a run is due, and all runs are sleeping on the clock or waiting for their items. */
   get #isQuiet(): boolean {
     const now = this.#manual.now()
     let awake = -clockState(this.#manual).runsAsleep()

@@ -22,8 +22,8 @@ export class MemorySteps implements StepStorage {
   #nowMs = 0
 
   /**
-   * @param earlier the results of earlier attempts, by name @param trx returns the executor for steps with a transaction; throws if there
-   * is none
+   * @param earlier the results of earlier attempts, by name
+   * @param trx returns the executor for steps with a transaction; throws if there is none
    */
   constructor(earlier: Readonly<Record<string, unknown>>, trx: () => SqlExecutor) {
     this.#trx = trx

@@ -11,7 +11,6 @@ export const configHandlers: Handlers<'configs'> = {
     return { items, next: found.length > limit ? idCursor(items.at(-1)?.version) : undefined }
   },
   'configs.diff': (app, { params, query }) => app.configs.diff(params.jobId, query),
-  // The operation checks the config.
   'configs.set': (app, { params, body: { config, ...options } }) => app.configs.set(params.jobId, config, options),
   'configs.rollback': (app, { params, body }) => app.configs.rollback(params.jobId, body.version),
 }
