@@ -11,8 +11,8 @@ const LONGEST_KEY = 128
  * Adds the keys of the job's limits to a run before the run is stored.
  *
  * @param saved the job's current config
- * @throws PikoError `CONFIG_INVALID`; `JOB_INVALID` if a key function throws or does not return a string; `USAGE` if the string is longer
- *   than 128 characters
+ * @throws PikoError `CONFIG_INVALID`; `JOB_INVALID` if a key function throws or returns anything but a string or undefined; `USAGE` if the
+ * string is not a valid key
  */
 export function withKeys<R extends NewRun>(job: JobDefinition, run: R, saved: unknown): R {
   const { concurrencyKey, rateKey } = job.policy

@@ -5,11 +5,11 @@ import { HOOK_KINDS, type NoticeKind } from './notice.ts'
 export interface NoticePolicy {
   /** A burst ends when nothing new has happened for this long. */
   readonly quietMs: number
-  /** The notice about a burst is sent at most this long after the burst began. */
+  /** A burst ends at most this long after it began. */
   readonly maxWaitMs: number
   /** The minimum time between two notices of the same kind. */
   readonly intervalMs: number
-  /** If a problem gets worse, its notice is repeated after this time; 0: never. */
+  /** If a problem occurs again or gets worse after its notice, the notice is repeated after this time; 0: never. */
   readonly repeatMs: number
 }
 
@@ -20,7 +20,7 @@ export interface DueNotice {
 
 export interface Decision {
   readonly due: readonly DueNotice[]
-  /** When to check again; undefined: at the next failure or recovery. */
+  /** When to check again; undefined: when an alert changes. */
   readonly nextAt: Date | undefined
 }
 
@@ -53,7 +53,7 @@ function kindOf(alert: Alert, { repeatMs }: NoticePolicy): DueNotice['kind'] | u
   return repeatMs > 0 && lastAt > toldAt ? problem : undefined
 }
 
-/** Returns when the burst of these alerts is over. */
+/** Returns when the burst of these alerts ends. */
 function burstEndMs(waiting: readonly Alert[], { quietMs, maxWaitMs, repeatMs }: NoticePolicy): number {
   let [firstMs, lastMs] = [Infinity, -Infinity]
   for (const { openedAt, lastAt, toldAt, recoveredAt } of waiting) {

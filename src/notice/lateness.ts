@@ -1,10 +1,9 @@
 import type { Window } from '../time/window.ts'
 import { type Alert, spanning } from './alert.ts'
 
-/** The late windows of a job with a deadline. */
+/** A job with a deadline, and what is late in it. */
 export interface Overdue {
   readonly jobId: string
-  /** What is late; undefined if nothing is late. */
   readonly late: Late | undefined
 }
 
@@ -14,7 +13,7 @@ interface Late {
   readonly window?: Window
   /** The last tick whose run is late. */
   readonly tick?: Date
-  /** How many windows are late; 1 for a tick. */
+  /** How many windows are late, at most about 1,000; 1 for a tick. */
   readonly count: number
 }
 
@@ -28,7 +27,8 @@ export interface LateChanges {
 /**
  * Opens, continues and ends the alerts of late jobs. Pure.
  *
- * An alert ends only after people have been notified that the job is late, so that the beginning of each alert is in a notice.
+ * A recovery is recorded only after people have been notified that the job is late, so that each notice of a recovery follows a notice of
+ * the problem.
  */
 export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], now: Date): LateChanges {
   const known = new Map(alerts.filter(({ problem }) => problem === 'late').map((alert) => [alert.jobId, alert]))
@@ -46,7 +46,7 @@ export function lateChanges(alerts: readonly Alert[], jobs: readonly Overdue[], 
 
 /**
  * Returns the changed alert of a late job; undefined if nothing has changed. Once people have been notified, the alert keeps the windows
- * that the notice named, so that the notice of the recovery names all of them.
+ * that were late, so that the notice of the recovery names all of them.
  */
 function continued(alert: Alert | undefined, jobId: string, late: Late, now: Date): Alert | undefined {
   const { count, tick } = late

@@ -21,9 +21,9 @@ export interface NoticeJob {
   readonly count: number
   /** When the problem began. */
   readonly since: Date
-  /** When the problem last occurred. */
+  /** When the problem last occurred or got worse. */
   readonly lastAt: Date
-  /** The last run that failed. */
+  /** The last run that failed. Absent if the data is late. */
   readonly runId?: number
   /** The error of that run, without secrets, at most 500 characters. */
   readonly error?: string
@@ -44,7 +44,7 @@ export interface Notice {
   readonly kind: NoticeKind
   /** When the notice was created. */
   readonly at: Date
-  /** At most 50 jobs, those with the most failures first. */
+  /** At most 50 jobs, those with the largest counts first. */
   readonly jobs: readonly NoticeJob[]
   /** How many jobs are affected, including those that are not in `jobs`. */
   readonly jobCount: number

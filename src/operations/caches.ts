@@ -10,7 +10,7 @@ import type { Reach } from './reach.ts'
 export interface CacheFilter {
   /** The maximum number of caches. Default 100. */
   readonly limit?: number
-  /** Returns only caches whose names come after this one, such as the last name of the previous page. */
+  /** Selects only caches whose names come after this one, such as the last name of the previous page. */
   readonly after?: string
 }
 

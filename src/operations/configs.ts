@@ -15,7 +15,7 @@ import { jobIdOf } from './job-id.ts'
 import type { ConfigWatch } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
-/** The current version on this node, and which live nodes use it. */
+/** The current version on this node, and the version that each live node uses. */
 export interface ConfigStatus extends ConfigVersion {
   /** The live nodes whose code has the job, oldest first, each with the version that it uses. */
   readonly nodes: readonly NodeConfig[]

@@ -8,7 +8,7 @@ const MAX_PROBLEMS = 20
 const MAX_ITEMS = 100_000_000
 
 /**
- * Calls `fn` for each item of one call. One error names all refused items, before anything is stored.
+ * Calls `fn` for each item of one call. Nothing is stored before all items are accepted. One error names the refused items, at most 20.
  *
  * @param call the call as users write it
  * @throws PikoError with the code of the first refused item; `USAGE` if `items` is not a list

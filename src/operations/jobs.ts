@@ -129,8 +129,8 @@ export class Jobs {
   }
 
   /**
-   * Returns the upstream and downstream jobs of a job, direct and indirect, with the state of their newest due windows. There are at most
-   * 60 jobs, the nearest first.
+   * Returns a job and its upstream and downstream jobs, direct and indirect, with their newest windows. There are at most 60 jobs, the
+   * nearest first.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */
@@ -158,7 +158,7 @@ export class Jobs {
   }
 
   /**
-   * Returns the limits of a job's runs, and how many runs are running and waiting now. The limits are those in this process's code.
+   * Returns the limits of a job's runs, and how many are running and queued now. The limits are those in this process's code.
    *
    * @throws PikoError `JOB_UNKNOWN`
    */

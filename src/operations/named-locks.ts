@@ -5,7 +5,7 @@ import { optionsOf } from './call-options.ts'
 import type { LockFilter } from './operation-options.ts'
 import type { Reach } from './reach.ts'
 
-/** A lock and its current owner. */
+/** A lock that is held now. */
 export interface HeldNamedLock {
   readonly name: string
   /** The fence of the lock. It increases with every change of owner. */

@@ -39,7 +39,7 @@ export interface LeaderStatus {
   readonly host: string | undefined
   /** The epoch of the leader. It increases with each change of leader; 0 before the first. */
   readonly epoch: number
-  /** When the node's lease ends if it is not renewed. */
+  /** When the leader's lease ends if it is not renewed. */
   readonly expiresAt: Date | undefined
 }
 

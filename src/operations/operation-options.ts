@@ -49,13 +49,13 @@ export interface ScheduleFilter {
   readonly jobIds?: readonly string[]
   /** Only schedules that were set at run time (true), or only those from code (false). */
   readonly isOverridden?: boolean
-  /** Only jobs with larger ids than this, such as the id of the last job of the previous page. */
+  /** Only jobs whose ids come after this one, such as the id of the last job of the previous page. */
   readonly after?: string
   /** The maximum number of schedules. Default: all. */
   readonly limit?: number
 }
 
-/** The process whose services to show. */
+/** The processes whose services to show or restart. */
 export interface ServiceChoice {
   /** A host, or the id of one node. */
   readonly on?: string | undefined

@@ -163,7 +163,7 @@ export class Services {
       tree: () => fleet.tree(id, host),
       restart: (service) => fleet.restart(id, host, service),
     }))
-    // A process without services of its own, such as that of a CLI command, is left out.
+    // A process that is not a node and has no services of its own, such as that of a CLI command, is left out.
     if (on === undefined) return own === undefined && !here.hasUsers ? remote : [local, ...remote]
     const named = [local, ...remote].filter(
       ({ nodeId, host }) => nodeId !== undefined && (nodeId === on || host === on),

@@ -20,7 +20,7 @@ export type SharedRef = string | SharedDefinition<unknown, never>
 export interface SharedFilter {
   /** The maximum number of topics. Default 100. */
   readonly limit?: number
-  /** Returns only topics whose names come after this one, such as the last name of the previous page. */
+  /** Selects only topics whose names come after this one, such as the last name of the previous page. */
   readonly after?: string
 }
 
@@ -35,7 +35,7 @@ const REASON = { reason: aText } satisfies OptionChecks<SharedReason>
 
 /**
  * `app.shared`: values that all nodes share. Called as a function with a definition from `defineShared`, it returns a handle to the value.
- * Its methods work on stored versions, including those of topics that this process does not define.
+ * Its methods read the stored versions of all topics, and publish to topics that this process defines.
  */
 export class Shared extends Callable {
   readonly #reach: Reached

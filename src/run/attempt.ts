@@ -43,7 +43,7 @@ export function failure(error: RunError | undefined): 'failed' | 'timeout' {
   return error?.name === 'PikoError' && error.code === 'RUN_TIMEOUT' ? 'timeout' : 'failed'
 }
 
-/** Creates the abort reason of a cancelled run, which is also the error in its row. */
+/** Creates the abort reason of a cancelled run. */
 export function runCancelled(runId?: number): PikoError {
   return new PikoError('RUN_CANCELLED', `${runId === undefined ? 'the run' : `run ${runId}`} was cancelled`, {
     ...(runId !== undefined && { details: { runId } }),
@@ -55,7 +55,7 @@ export function cancelledError(): RunError {
   return withoutStack(runCancelled())
 }
 
-/** Creates the error to store for a run whose nodes have died too many times. */
+/** Creates the error to store for a run during which too many nodes have died. */
 export function crashedError(deaths: number): RunError {
   return withoutStack(
     new PikoError(

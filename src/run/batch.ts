@@ -42,15 +42,18 @@ export interface BatchRun {
 
 /** Failed runs of a batch with the same error. */
 export interface BatchFailure {
-  /** The name and the message of the error, with `#` in place of numbers and identifiers. */
+  /**
+   * The name and the first line of the message of the error, with `#` in place of numbers and identifiers. `other errors` for the group of
+   * all further errors.
+   */
   readonly error: string
   readonly code: string | undefined
   readonly count: number
   /** The error of the first of these runs. */
   readonly example: string
-  /** The ids of runs with this error, at most 1,000. */
+  /** The ids of these runs, at most 1,000. */
   readonly runIds: readonly number[]
-  /** The positions of the items of these runs in the batch. */
+  /** The indexes of these runs' items in the batch, from 0; in the order of `runIds`. */
   readonly items: readonly number[]
 }
 

@@ -9,11 +9,14 @@ export interface Progress {
   /** The message of the report: at most 500 characters, without secrets. */
   readonly message: string | undefined
   /**
-   * How much `done` increases per second, smoothed over about 20 seconds. Undefined before the second report, or if the last report is too
-   * old.
+   * How much `done` increases per second, smoothed over about 20 seconds. Undefined until two reports are far enough apart, and while the
+   * last report of a running run is too old.
    */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until `total` is reached at this rate. Undefined if the run is not running, or if `total` or the rate is unknown. */
+  /**
+   * Milliseconds until `total` is reached at this rate. Undefined if the run is not running, or if `total` is unknown or the rate is
+   * unknown or 0.
+   */
   readonly etaMs: number | undefined
   /** When the report was stored, on the database's clock. */
   readonly updatedAt: Date
@@ -38,7 +41,7 @@ export interface Pace {
   /** The report from which the next speed is measured; `atMs` is on a monotonic clock. */
   readonly done: number
   readonly atMs: number
-  /** The weighted sum of all speeds per second. */
+  /** The weighted sum of all measured speeds, in units of `done` per second. */
   readonly sum: number
   /** The sum of the weights of all speeds. */
   readonly weight: number
@@ -74,7 +77,7 @@ export function rateOf({ sum, weight }: Pace): number | undefined {
   return Number.isFinite(rate) ? rate : undefined
 }
 
-/** Returns the progress to show for a run. Undefined if the report belongs to an earlier claim. Pure. */
+/** Returns the progress to show for a run. Undefined if there is no report, or if it belongs to an earlier claim. Pure. */
 export function progressOf(
   run: { readonly fence: number; readonly state: string },
   stored: StoredProgress | undefined,

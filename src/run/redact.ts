@@ -42,7 +42,7 @@ const FLAG = /-([a-z][\w-]{0,63})[ \t]{1,4}(?=[^\s-])/gi
 /** Matches an item of a list that is followed by a secret: `["--password", "…"]`, `["x-api-key", "…"]`. */
 const ANNOUNCED =
   /(["'`])(-{1,2}[a-z][\w-]{0,63}|(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,40})\\{0,15}\1\s{0,4},\s{0,8}(?=\\{0,15}["'`])/gi
-/** Matches `{ name: "password", value: "…" }`, even with the value first. */
+/** These two match `{ name: "password", value: "…" }`, in this order and with the value first. */
 const NAMED =
   /\b(?:name|key|header|field)(?<quotes>\\{0,15}["'`]|)\s{0,4}[:=]\s{0,4}(\\{0,15}["'`])([\w.-]{1,64})\2\s{0,4},\s{0,8}(?:\\{0,15}["'`])?value(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}/gi
 const VALUE_FIRST =
@@ -144,7 +144,7 @@ function isProse({ text, match, value, isQuoted }: Found): boolean {
 const PLAIN_WORD = /^[A-Za-z][A-Za-z'-]{0,19}[.:]?$/
 const WORD_BEFORE = /[A-Za-z0-9)][ \t]$/
 const WORD_AFTER = /[ \t][A-Za-z]/y
-/** Matches the whole name that ends with the key that was found. */
+/** Matches the part of a name before the key that was found. */
 const NAME_BEFORE = /[\w-]{0,64}$/
 
 /**
@@ -168,8 +168,8 @@ const USAGE =
   /^(?:is|are|was|were|to|or|and|must|has|have|not|no|cannot|can|for|with|without|in|on|of|if|when|as|from|requires?|required|needs?|expects?|options?|flags?|arguments?|parameters?|values?|should|may|will|does|only|instead|by|twice|also|both|missing|given|sets?|the|an?|at|but|it|that|which|than|before|after|takes|accepts|reads|into|via|using)$/i
 
 /**
- * Whether the text after the option is another option, a word of a sentence, or the placeholder of a help text: `--password <password>`,
- * `--token is required`.
+ * Whether the option takes no secret, or the text after it is a word of a sentence, a variable, or the placeholder of a help text:
+ * `--password <password>`, `--token is required`.
  */
 function isUsage({ text, match, value, isQuoted }: Found): boolean {
   const before = text.slice(Math.max(0, match.index - 2), match.index)
@@ -183,7 +183,7 @@ const LINE = /[^\r\n"'`\\]*/y
 const LITERAL = /(?:null|undefined|true|false|\{)(?![\w])/y
 const LIST = /\[\s{0,8}(?=\\{0,15}["'`])/y
 const NEXT_ITEM = /\\{0,15}["'`]\s{0,4},\s{0,8}(?=\\{0,15}["'`])/y
-/** The maximum number of list items that are hidden. */
+/** The maximum number of items of one list that are hidden. */
 const MAX_ITEMS = 1_000
 
 /** Returns where the value begins and ends, without its quotes. For a list, returns this for each string in it. */

@@ -49,7 +49,7 @@ export class RetryLaterError extends Error {
 
   /**
    * Reads an HTTP `Retry-After`: whole seconds, or a date in one of HTTP's three forms (RFC 9110, section 10.2.3). The next attempt begins
-   * after `otherwise` if the header is missing, invalid, or a date that has passed.
+   * after `otherwise` if the header is missing or invalid, or if its date has passed.
    *
    * @param otherwise default: the back-off of the job
    */
@@ -77,7 +77,9 @@ export function retryTimingOf(error: unknown): RetryTiming | undefined {
   return undefined
 }
 
-/** Reads the time from an error, if the database can store it. Other code, or another version of this package, may have set it. */
+/**
+ * Reads the time from an error, limited to what the database can store. Other code, or another version of this package, may have set it.
+ */
 function timingIn(mark: unknown): RetryTiming | undefined {
   const afterMs = propertyOf(mark, 'afterMs')
   if (typeof afterMs === 'number' && afterMs >= 0) return { afterMs: Math.min(MAX_STORED_MS, Math.round(afterMs)) }
@@ -90,7 +92,8 @@ const DELAY_SECONDS = /^\d{1,9}$/
 
 function timingOf(time: { readonly at: InstantInput } | { readonly after: Duration }): RetryTiming | undefined {
   if (!('at' in time)) return { afterMs: cappedDurationMs(time.after, 'after of a RetryLaterError', MAX_STORED_MS) }
-  // A server may send an instant that no database can store. Refusing it would replace the handler's error with another one.
+  // A server may send an instant that no database can store. It is limited, because refusing it would replace the handler's error with
+  // another one.
   const isTooLate = time.at instanceof Date && time.at.getTime() > LAST_INSTANT_MS
   const at = isTooLate ? new Date(LAST_INSTANT_MS) : instantOf('at of a RetryLaterError', time.at)
   return at > new Date() ? { at } : undefined

@@ -2,13 +2,13 @@ import { type Duration, durationMs } from '../time/duration.ts'
 
 /** When a failed attempt is retried, and how many times. */
 export interface RetrySpec {
-  /** The maximum number of retries after the first attempt. Default 0. */
+  /** The maximum number of retries after the first attempt. */
   readonly limit: number
   /** How the delay grows. `'fixed'`: `base` each time. `'exponential'`: base · 2^(retry − 1). Default `'exponential'`. */
   readonly backoff?: 'fixed' | 'exponential'
-  /** Delay before the first retry. Default `'1s'`. */
+  /** The delay before the first retry. Default `'1s'`. */
   readonly base?: Duration
-  /** The longest delay. Default `'5m'`. */
+  /** The longest delay of the back-off. Default `'5m'`. */
   readonly max?: Duration
   /** Makes the delay random, evenly between half and all of it. Default true. */
   readonly jitter?: boolean

@@ -23,7 +23,7 @@ export function isDoubtfulKey(key: string): boolean {
   return DOUBTFUL_NAME.test(key.slice(-64))
 }
 
-/** Values of a doubtful key that are not secret: a kind of login, an answer, the name of a signal. */
+/** Values of a doubtful key that are not secret: a kind of login, an answer, a short number, the name of a signal. */
 const HARMLESS =
   /^(?:none|basic|bearer|digest|ntlm|negotiate|oauth2?|jwt|tokens?|m?tls|ldap|saml|iam|kerberos|anonymous|required|optional|true|false|yes|no|on|off|ok|enabled|disabled|valid|invalid|missing|failed|passed|null|undefined|sig[a-z]+|-?\d{1,3}(?:\.\d+)?)$/i
 

@@ -17,7 +17,7 @@ export interface StepRecord {
 }
 
 /**
- * Returns the milliseconds until a step's function is called again after an error. Undefined: no tries are left. Pure.
+ * Returns the milliseconds until a step's function is called again after an error. Undefined: it is not called again. Pure.
  *
  * @param tries the calls so far
  * @param random a number in [0, 1)

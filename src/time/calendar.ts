@@ -33,8 +33,8 @@ export interface Calendar {
 export const FUNCTION_MARKER = '(function)'
 
 /**
- * The longest gap of a calendar, as a number of skipped ticks and as a length of time. A longer gap ends the schedule, because the planner
- * might otherwise search forever.
+ * The longest gap of a calendar, in skipped ticks and in time. All ticks of a skipped day count as one. A longer gap ends the schedule,
+ * because the planner might otherwise search forever.
  */
 const MAX_EXCLUDED = 100_000
 const DAY_MS = 86_400_000

@@ -42,7 +42,7 @@ function cronerOf(): Croner {
 const tables = new Map<string, Int32Array | null>()
 const MAX_TABLES = 1_000
 const LARGEST_TABLE = 1_440
-/** After this many single queries within one day, the times of the day are put into a table. */
+/** After this many single queries within the day of the previous tick, later ones use the table of that day's times. */
 const WORTH_A_TABLE = 8
 
 /** The local times of a cron expression, in whole seconds. They are treated as if they were UTC. */
@@ -50,7 +50,7 @@ export class CronTicks implements Ticks {
   /** Whether the hour is a wildcard: `*`, with or without a step. */
   readonly isHourWild: boolean
   readonly #expression: string
-  /** The current day with ticks, and how many queries within that day followed the first one. */
+  /** The day of the last tick that a query returned, and how many queries so far were within such a day. */
   #day = NaN
   #asked = 0
 
@@ -90,7 +90,8 @@ export class CronTicks implements Ticks {
   #ask(afterMs: number): number | undefined {
     if (afterMs >= LAST_MS) return undefined
     const tick = this.#nextRun(afterMs)
-    // Only queries within a day count. A query before the first tick of the day does not show that more queries will follow.
+    // Only queries within the day of the previous tick count. A query before the first tick of a day does not show that more queries will
+    // follow.
     this.#day = tick === undefined ? NaN : Math.floor(tick / DAY_MS)
     return tick
   }
@@ -103,8 +104,8 @@ export class CronTicks implements Ticks {
   }
 
   /**
-   * Returns the times of a day with ticks. They are the same for all such days, because the times of an expression do not depend on the
-   * date.
+   * Returns the times of a day with ticks; undefined if there are too many. They are the same for all such days, because the times of an
+   * expression do not depend on the date.
    */
   #times(day: number): Int32Array | undefined {
     const known = tables.get(this.#expression)

@@ -16,7 +16,7 @@ export interface DstRule {
 
 /**
  * With `'auto'`, a schedule with a wildcard hour (`*`, with or without a step) follows elapsed time: `skip` and `both`. A schedule with
- * fixed hours fires exactly once for each of its times: `after` and `first`.
+ * fixed hours fires once for each of its times, and once for all times in a gap: `after` and `first`.
  */
 export type DstPolicy = 'auto' | Partial<DstRule>
 

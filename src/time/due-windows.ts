@@ -32,14 +32,14 @@ export class DueWindows {
     this.delayMs = isOwn ? 0 : delayMs
   }
 
-  /** Returns when a window that ends at this instant is due, or undefined if no tick follows. */
+  /** Returns when a window that ends at this instant is due; undefined if it is never due. */
   at(end: Date): Date | undefined {
     if (this.#ticks) return this.#ticks.next(new Date(end.getTime() - 1))
     const due = end.getTime() + this.delayMs
     return isInstantMs(due) ? new Date(due) : undefined
   }
 
-  /** Returns the latest end of a window that is due at `now`. */
+  /** Returns the latest end that a window can have if it is due at `now`. */
   lastEnd(now: Date): Date {
     if (!this.#ticks) return new Date(Math.max(FIRST_INSTANT_MS, now.getTime() - this.delayMs))
     return this.#ticks.previous(new Date(now.getTime() + 1)) ?? new Date(FIRST_INSTANT_MS)

@@ -51,7 +51,7 @@ export function durationMs(text: string, what = 'duration', maxMs = MAX_DURATION
   })
 }
 
-/** Like {@link durationMs}, but for a duration from another system. A longer duration becomes the maximum. */
+/** Like {@link durationMs}, but a longer duration becomes the maximum. */
 export function cappedDurationMs(text: string, what: string, maxMs: number): number {
   return typeof text === 'string' && WHOLE.test(text) ? Math.min(maxMs, unboundedMs(text)) : durationMs(text, what)
 }

@@ -70,7 +70,7 @@ export function storedInstant(value: unknown): Date | undefined {
   return parts ? dateOf(readParts(parts)) : undefined
 }
 
-/** Describes an instant for messages. JSON would show an invalid Date as `null`, so it is not used for dates. */
+/** Describes a value for messages. JSON would show an invalid Date as `null`. */
 export function describeInstant(value: unknown): string {
   return isDate(value) && Number.isNaN(msOf(value)) ? 'an invalid Date' : describe(value)
 }

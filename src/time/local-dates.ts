@@ -26,7 +26,7 @@ export function writtenDate(value: unknown): string | undefined {
   return typeof text === 'string' && DATE.test(text) ? text : undefined
 }
 
-/** Returns what is wrong with a date that does not exist, such as 30 February. */
+/** Returns what is wrong with a date, such as 30 February; undefined if it is valid. */
 export function dateProblem(date: string): string | undefined {
   const reading = readInstant(`${date}T00:00:00Z`)
   return 'expected' in reading ? reading.expected : undefined
@@ -71,8 +71,8 @@ export function describeMoment(value: unknown): string {
 }
 
 /**
- * Returns the date of a window that is exactly one day in the zone's calendar, with 23, 24 or 25 hours. Undefined for any other window.
- * Pure.
+ * Returns the date of a window that is exactly one day in the zone's calendar, which may have 23 or 25 hours. Undefined for any other
+ * window. Pure.
  */
 export function dateOfWindow({ start, end }: Window, timezone: string): string | undefined {
   const zone = zoneNamed(timezone)

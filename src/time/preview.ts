@@ -6,7 +6,7 @@ import { Schedule, type ScheduleSpec } from './schedule.ts'
 import { Timeline, type TimelineBounds, type Window } from './window.ts'
 import type { Zone } from './zone.ts'
 
-/** A tick in the local time of its zone. */
+/** A tick, plus the delay of the windows if there is one, in the local time of its zone. */
 export interface PreviewTick {
   readonly at: Date
   /** The local time, such as `2026-03-08T03:00:00`. */
@@ -32,7 +32,8 @@ export interface DueWindow extends Window {
 export type PreviewBounds = TimelineBounds & DueParts
 
 /**
- * Returns the first `count` ticks at or after `from`, and the windows that are due at them. Pure.
+ * Returns the first `count` ticks at or after `from`, and the windows that are due at them. If the windows have a delay, it is added to
+ * each tick. Pure.
  *
  * @param bounds the bounds of the windows; `'none'` if there are no windows
  * @param jobId the job that errors name
@@ -97,10 +98,7 @@ function withoutAfter(dst: DstPolicy | undefined): DstPolicy {
   return { ...(typeof dst === 'object' && dst), gap: 'skip' }
 }
 
-/**
- * The maximum number of windows that are shown at one tick. With a yearly schedule, half a million one-minute windows could be due at a
- * tick.
- */
+/** The maximum number of windows to show at one tick. With a yearly schedule, half a million one-minute windows could be due at a tick. */
 const MAX_AT_TICK = 1_000
 
 function windowsOf(

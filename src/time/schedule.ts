@@ -174,7 +174,7 @@ function bounded(all: Ticks, spec: ScheduleBounds & { readonly timezone?: string
 const FIRST_DAY_MS = Date.UTC(1000, 0, 2)
 const LAST_DAY_MS = Date.UTC(9999, 11, 30)
 
-/** Returns the text in which a schedule is stored. The schedule has changed if and only if this text has changed. */
+/** Returns the text in which a schedule is stored. A schedule counts as changed if and only if this text differs. */
 export function scheduleJson(spec: ScheduleSpec): string {
   return JSON.stringify(spec, (_key, value: unknown) => (typeof value === 'function' ? FUNCTION_MARKER : value))
 }

@@ -85,7 +85,7 @@ export class ZonedTicks implements Ticks {
     return first !== undefined && first < after
   }
 
-  /** Returns the span around a tick that exists twice, if the rule drops this occurrence of it. */
+  /** Returns the span around a tick whose local time exists twice, if the rule drops this occurrence. */
   #leftOutAround(tick: number, offset: number): { readonly start: number; readonly end: number } | undefined {
     if (this.#rule.overlap === 'both') return undefined
     if (this.#rule.overlap === 'first') {

@@ -17,7 +17,7 @@ const NO_TABLES: readonly TableRows[] = []
 
 /** The items of an attempt, as the engine uses them. */
 export interface AttemptItems extends ItemAdder<ItemData> {
-  /** The generation of the items: the fence of the claim that first added items to the run. */
+  /** The generation of the items: the fence of the claim that added the first of them. */
   readonly fence: number
   /** Whether the run has items. If so, it ends only when they have ended. */
   readonly hasItems: boolean
@@ -96,7 +96,7 @@ export class LiveAttempt {
   declare sinks: RunSinks | undefined
   /** The rows that the attempt's sinks have written to fenced tables for its window. */
   declare written: WrittenRows | undefined
-  /** The value of `written` when the handler succeeded. */
+  /** The rows that `written` had counted when the sinks were flushed. */
   declare tables: readonly TableRows[]
   /** When the attempt may begin according to the job's rate limit. */
   declare place: RatePlace | undefined

@@ -68,7 +68,7 @@ export interface RootParts {
   outcome(attempt: LiveAttempt, items: AttemptItems, success: Outcome): Promise<Outcome>
 }
 
-/** The outcome of a run without output. Shared by all of them, because thousands end per second. */
+/** The outcome of a succeeded run without output. Shared by all of them, because thousands end per second. */
 const DONE: Outcome = Object.freeze({ kind: 'success', output: undefined })
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze({})
 const NO_RESOURCES: ResourceMap = {}

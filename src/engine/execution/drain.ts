@@ -39,7 +39,7 @@ export class Drain {
     this.done = this.#drain().then(() => parts.onDone(this.report))
   }
 
-  /** Whether the node is stopping, so that no further run may begin. */
+  /** Whether the running attempts have been aborted. From then on, claims return to the queue. */
   get isLeaving(): boolean {
     return this.#isLeaving
   }

@@ -22,9 +22,9 @@ export interface EndingParts {
   readonly holdsLease: () => boolean
   /** Returns a number in [0, 1), for the retry's jitter. */
   readonly random: () => number
-  /** Called after the outcome is stored. */
+  /** Called after the outcome is stored, before `onEnded`. */
   readonly onSettled: (run: SettledRun) => void
-  /** Called after the outcome is stored or refused. */
+  /** Called when the attempt is over: its outcome is stored, or its claim is lost. */
   readonly onEnded: (taken: Taken) => void
 }
 

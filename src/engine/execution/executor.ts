@@ -36,8 +36,8 @@ export interface ExecutorParts extends Omit<PipelineParts, 'abandoned' | 'rateGa
   readonly loops: LoopHealth
   readonly nodeId: () => string
   /**
-   * Receives how many milliseconds remain until the first timeout of a run plus the grace time. If the event loop is still blocked then,
-   * the node gives up its lease. Undefined: no run has a timeout. `timeoutInMs` is the time until the timeout without the grace time.
+   * Receives the milliseconds until the next deadline of a run, plus the grace time and a margin. If the event loop is still blocked then,
+   * the node gives up its lease. Undefined: no run has a deadline. `timeoutInMs` is the time until the deadline itself.
    */
   readonly onDeadline: (ms: number | undefined, timeoutInMs: number | undefined) => void
   /** Whether this node is sure that it still holds its lease. */
@@ -118,7 +118,7 @@ export class Executor extends Service {
     for (const taken of this.#taken.values()) abortTaken(taken, reason)
   }
 
-  /** Ends the attempts with these fences, because their runs were cancelled. */
+  /** Aborts the attempts with these fences, because the cancellation of their runs was requested. */
   cancel(fences: readonly number[]): void {
     for (const fence of fences) {
       const taken = this.#taken.get(fence)
@@ -145,7 +145,7 @@ export class Executor extends Service {
     if (!this.#drain) this.#slots.fill()
   }
 
-  /** Whether the process is stopping, so that nothing more may begin. */
+  /** Whether the process is stopping, so that nothing more is claimed. */
   get isLeaving(): boolean {
     return this.#drain !== undefined
   }
@@ -175,7 +175,7 @@ export class Executor extends Service {
     return this.#rateGate.waiting
   }
 
-  /** The number of running handlers. */
+  /** The number of slots in use. */
   get running(): number {
     return this.#slots.used
   }

@@ -17,7 +17,7 @@ export interface SlotParts {
   /** The maximum number of handlers that run at the same time. */
   readonly concurrency: Settings['piko']['concurrency']
   readonly clock: Clock
-  /** The number of claims of this node whose outcomes are not stored yet. */
+  /** The number of claims of this node whose outcomes are not stored yet, without those that are only waiting for their items. */
   readonly kept: () => number
   readonly begin: (taken: Taken) => void
   readonly giveBack: (taken: Taken) => void

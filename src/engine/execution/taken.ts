@@ -6,7 +6,7 @@ import type { LiveAttempt } from '../attempt/live-attempt.ts'
 export interface ClaimSource {
   /** Called when a handler has ended and there may be room for more claims. The outcome of its run is not stored yet. */
   onFree(): void
-  /** Called when the outcome of the attempt is stored or refused. */
+  /** Called when the claim is over: its outcome is stored, or the claim is lost. */
   onEnded(claim: Claim): void
   /** Called when the claim has returned to the queue without an attempt. */
   onGivenBack(claim: Claim): void

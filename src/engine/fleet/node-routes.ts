@@ -6,7 +6,7 @@ import { offloadRoutes } from './offload-routes.ts'
 import type { RunWatch } from './run-watch.ts'
 import { serviceRoutes } from './service-routes.ts'
 
-/** The maximum number of runs of this node that other nodes may watch. */
+/** The maximum number of watched runs. Beyond it, other nodes can't watch further runs of this node. */
 const MAX_WATCHED = 1_000
 
 /** Creates the routes that other nodes may call on this node. */

@@ -40,7 +40,7 @@ export interface PendingItem extends Omit<NewItem, 'laneId'> {
 export interface Adder {
   readonly jobId: string
   readonly policy: ItemPolicy
-  /** The generation of the items: the fence of the claim that first added items to the run. */
+  /** The generation of the items: the fence of the claim that added the first of them. */
   readonly fence: number
   readonly parentId: number | undefined
   /** The depth of the items that the run or item adds. */

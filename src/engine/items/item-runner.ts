@@ -62,7 +62,7 @@ export interface ItemRunnerParts {
   readonly pipeline: RunPipeline
   /** Called when a slot becomes free. */
   readonly onFree: () => void
-  /** Called after the end of an item was stored. */
+  /** Called when this node no longer holds an item: its end is stored, or another node has the item. */
   readonly onEnded: (attempt: { readonly fence: number; readonly laneId: number; readonly isLimited: boolean }) => void
 }
 
@@ -402,7 +402,7 @@ export class ItemRunner extends Service {
     this.#end(held, dying.end, dying.lane)
   }
 
-  /** Returns to the queue an item that has not begun. This does not count as a try. */
+  /** Returns an item to the queue. This does not count as a try. */
   #giveBack(held: Held): void {
     this.#end(held, { to: 'queued', delayMs: 0 }, undefined)
   }
@@ -481,7 +481,9 @@ export class ItemRunner extends Service {
     this.#parts.onFree()
   }
 
-  /** Deletes the file of an earlier attempt if its item has ended or has another file now. */
+  /**
+   * Deletes the file of an earlier attempt if its item no longer needs it: the item is done, skipped or cancelled, or has kept other bytes.
+   */
   #dropKept({ kept }: ItemClaim, { to }: ItemEnd, bytes: Kept | undefined): void {
     const isNeeded = (to === 'dead' || to === 'queued') && (bytes === undefined || bytes.ref === kept)
     if (kept === undefined || isNeeded) return

@@ -13,8 +13,8 @@ export interface RootEndParts {
 }
 
 /**
- * Returns the outcome of a run whose items have ended. If the run has a window, this also deletes the rows of older generations from its
- * sinks.
+ * Returns the outcome of a run whose items have ended. If the run succeeds and has a window, this also deletes the rows of older
+ * generations from its sinks.
  *
  * Never rejects.
  */

@@ -56,7 +56,7 @@ export class RootItems implements ItemAdder<ItemData> {
     }
   }
 
-  /** The generation of the items: the fence of the claim that first added some. */
+  /** The generation of the items: the fence of the claim that added the first of them. */
   get fence(): number {
     return this.#open?.fence ?? this.#attempt.claim.fence
   }

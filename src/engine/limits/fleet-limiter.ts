@@ -49,7 +49,7 @@ export class FleetLimiter {
   #large = 0
   #isServing = false
   #sleep: AbortController | undefined
-  /** How many times the limit was used since the last transaction began. */
+  /** How many units were taken since the last transaction began. */
   #taken = 0
   /** When the last transaction began. */
   #since = 0
@@ -134,7 +134,7 @@ export class FleetLimiter {
     if (this.#parts.clock.monotonic() > place.overAt) this.#late.push(place)
   }
 
-  /** Returns the next place for a caller. Drops the places of callers that are no longer waiting. */
+  /** Returns the next place for a caller. The places of callers that are no longer waiting will be given back. */
   #placeFor(count: number): LimitPlace | undefined {
     for (let place = this.#held.shift(); place; place = this.#held.shift()) {
       if (place.count === count) return place
@@ -143,7 +143,7 @@ export class FleetLimiter {
     return count === 1 ? this.#nextOf(this.#more) : undefined
   }
 
-  /** Returns the first place that is still valid, and drops the places before it. */
+  /** Returns the first place that is still valid. The places before it will be given back. */
   #nextOf(places: LimitPlace[]): LimitPlace | undefined {
     const now = this.#parts.clock.monotonic()
     for (let place = places.shift(); place; place = places.shift()) {

@@ -79,7 +79,7 @@ export class LiveFeed extends LoopService {
     return this.#head?.isComplete ?? false
   }
 
-  /** Resolves after the next poll that has found new events. */
+  /** Resolves when there are new events, when `isComplete` changes, or when the feed stops. */
   get changed(): Promise<void> {
     return this.#tick.promise
   }

@@ -78,7 +78,7 @@ export class Loop {
       return delayMs
     } catch (thrown) {
       const whole = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
-      // The pause is random. Otherwise transactions that conflict would conflict again after the pause.
+      // After a conflict, the pause is random. Otherwise the same transactions would conflict again.
       const retryInMs = databaseFault(thrown) === 'contention' ? whole / 2 + (whole / 2) * Math.random() : whole
       this.#failures += 1
       this.#isWoken = false

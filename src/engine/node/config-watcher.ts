@@ -112,7 +112,7 @@ export class ConfigWatcher extends LoopService {
     return true
   }
 
-  /** Reads all configs again immediately. */
+  /** Checks immediately whether configs have changed, and reads them if so. */
   async refresh(): Promise<void> {
     const { now, mark } = await this.#parts.configs.state()
     this.#aheadMs = now.getTime() - this.#parts.clock.now()

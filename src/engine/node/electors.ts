@@ -12,7 +12,7 @@ export class Electors extends Service {
   }
 
   /**
-   * Returns the elector with this name. Starts it in the background. Replaces a stopped one.
+   * Returns the elector with this name. If there is none, or if it was stopped, creates one and starts it in the background.
    *
    * @throws PikoError `USAGE`
    */

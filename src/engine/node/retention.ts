@@ -35,9 +35,9 @@ interface AgedRows {
   prune(olderThanMs: number): Promise<boolean>
 }
 
-/** How long to wait after a pass that has deleted runs. */
+/** How long to wait after a pass that has deleted runs, or many expired cache entries. */
 const PASS_MS = 60_000
-/** How long to wait after a pass that has deleted no runs. */
+/** How long to wait after any other pass. */
 const IDLE_PASS_MS = 15 * 60_000
 /**
  * A walk reads the whole history, which is expensive. It is repeated early only if the number of new runs is larger than this share of the
@@ -49,7 +49,10 @@ const NEVER = { newest: 0, looked: 0, at: -Infinity }
 const STEP_MS = 50
 /** The maximum number of steps per pass that delete old rows of one table. */
 const MAX_AGED_STEPS = 20
-/** The maximum number of steps per pass that delete expired cache entries. Further entries wait for the next pass. */
+/**
+ * The maximum number of steps per pass that delete expired cache entries, and of those that delete old events. The rest waits for the next
+ * pass.
+ */
 const MAX_CACHE_STEPS = 600
 /**
  * How long to wait between two steps that search for unreadable rows. A pass has about 15 such steps, and the first pass runs while the app
@@ -151,7 +154,11 @@ export class Retention extends LoopService {
     return this.#nextMs
   }
 
-  /** Deletes expired entries of a store in steps. @returns whether there were any; then the next pass comes soon */
+  /**
+   * Deletes expired entries of a store in steps.
+   *
+   * @returns whether one step was not enough
+   */
   async #forgetInSteps(store: { prune(): Promise<boolean> } | undefined): Promise<boolean> {
     const { leader, clock } = this.#parts
     for (let steps = 0; steps < MAX_CACHE_STEPS; steps++) {

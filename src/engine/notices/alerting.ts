@@ -17,7 +17,7 @@ export interface AlertingParts extends LoopServiceParts {
   readonly onMessages: () => void
 }
 
-/** How long to wait between two checks, unless a burst ends sooner. */
+/** The maximum wait between two checks. */
 const LOOK_MS = 5_000
 const MIN_LOOK_MS = 50
 /** The windows of jobs with deadlines are read only at every third check. */

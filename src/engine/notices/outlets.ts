@@ -42,7 +42,7 @@ export class Outlets {
     return this.#parts.notifiers
   }
 
-  /** Returns the function that delivers to a channel; undefined if only another process can. */
+  /** Returns the function that delivers to a channel; undefined if this process does not know the channel. */
   find(channel: string, kind: Notice['kind']): Deliver | undefined {
     const notifier = this.#notifiers.get(channel)
     if (notifier) return (notice, context) => notifier.send(notice, context)

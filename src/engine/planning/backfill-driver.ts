@@ -32,7 +32,7 @@ interface Rest {
 /** Runs on the leader. Advances all backfills until they end, and keeps some windows of each in the queue. */
 export class BackfillDriver extends LoopService {
   readonly #parts: DriverParts<Store>
-  /** The pauses of backfills that have enough waiting windows, by id. */
+  /** The pauses of backfills that have enough queued windows or have failed, by id. */
   readonly #rests = new Map<number, Rest>()
 
   constructor(parts: DriverParts<Store>) {

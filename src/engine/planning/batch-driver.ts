@@ -72,7 +72,7 @@ export class BatchDriver extends LoopService {
   }
 }
 
-/** Cancels all runs of a batch that is being cancelled. After an interruption, a later call continues. */
+/** Cancels all open runs of a batch that is being cancelled. After an interruption, a later call continues. */
 export async function cancelRuns(
   { batches, cancels }: Pick<Store, 'batches' | 'cancels'>,
   id: number,

@@ -7,7 +7,7 @@ import { refusedWindow } from '../refused-runs.ts'
 import type { DriverParts } from './driver-parts.ts'
 import type { NewRun } from '../../store/runs/new-run.ts'
 
-/** How long to wait after a check that has found nothing. */
+/** The minimum wait after a check that has found nothing. */
 const REST_MS = 50
 /** How long a job's windows are skipped if its functions fail or a row can't be read. */
 const PAUSE_MS = 10_000
@@ -25,7 +25,7 @@ export class DependencyDriver extends LoopService {
   readonly #upstreams: ReadonlySet<string>
   /** Windows with an unreadable row. Each has a time until which it is skipped. */
   readonly #windowsAside = new Map<number, number>()
-  /** Jobs with failed functions. Each has a time until which its windows are skipped. */
+  /** Jobs with failed functions or refused windows. Each has a time until which its windows are skipped. */
   readonly #setAside = new Map<string, number>()
   /** Whether a window that others may depend on has succeeded on this node. */
   #hasSucceeded = false

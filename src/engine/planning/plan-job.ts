@@ -15,7 +15,7 @@ import type { JobRegistration } from '../../store/jobs/job-row.ts'
 
 /** The maximum number of ticks or windows of one job that one pass plans. The next pass continues from there. */
 const LARGEST_STEP = 500
-/** The maximum number of windows of one job that may wait. When some end, more are planned. */
+/** The maximum number of pending and waiting windows of one job. When some end, more are planned. */
 const MAX_PENDING = 1_000
 const FULL_QUEUE_PAUSE_MS = 250
 

@@ -30,7 +30,7 @@ const LOOKS = 1.5
  */
 const MAX_LOOKS = 4
 
-/** How many poll intervals a follower waits between two passes if it plans nothing and nothing is due. */
+/** How many poll intervals a follower waits at most between two passes. */
 const MAX_FOLLOWER_PAUSE = 2
 
 export interface PlannerParts extends LoopServiceParts {
@@ -90,8 +90,8 @@ export class Planner extends LoopService {
     const until = new Date(agenda.now.getTime() + this.#parts.pollIntervalMs)
     if (!agenda.nextPlanAt || agenda.nextPlanAt > until) return this.#pauseUntil(agenda)
     const { due, written } = await this.#plan(agenda.now, until, until)
-    // After a full pass, more jobs may be due, so the next pass follows immediately. It does not if the pass stored neither runs nor windows:
-    // then its jobs only wait for their ticks.
+    // After a full pass, more jobs may be due, so the next pass follows immediately. It does not if the pass stored only next ticks,
+    // without runs or windows: then its jobs only wait for these ticks.
     const hasWritten = written.some(
       ({ runs, skippedWindows, waitingWindows }) => runs.length + skippedWindows.length + waitingWindows.length > 0,
     )
@@ -130,7 +130,10 @@ export class Planner extends LoopService {
     this.#parts.own.settle(only, written, due)
   }
 
-  /** Which jobs to plan: a list of jobs to include or to exclude, whichever is shorter. Leaves out jobs that were refused recently. */
+  /**
+   * Which jobs to plan: a list of jobs to include or to exclude, whichever is shorter. Leaves out jobs that were refused recently, and
+   * those that only other nodes can plan now.
+   */
   get #scope(): PlanScope {
     const aside = new Set([...this.#setAside.current, ...this.#otherForm.keys()])
     return this.#unknown.size > this.#parts.registry.size

@@ -17,7 +17,7 @@ export interface RegistrationParts extends LoopServiceParts {
   readonly jobs: JobStore
   readonly registry: JobRegistry
   readonly agenda: () => Promise<Agenda>
-  /** Receives the jobs that the leader does not plan, because its code is older. */
+  /** Receives the jobs that a leader with older code does not plan. */
   readonly own: OwnPlans
 }
 

@@ -15,13 +15,13 @@ export interface Sight {
 export interface Change {
   /** Returns what is changed, such as `run 17`. Default: only the job. */
   readonly target?: (args: CallArguments) => string | undefined
-  /** Returns the job of the change. Default: the `jobId` of the state before the change, or of the result. */
+  /** Returns the job of the change. Default: the `jobId` of the state before the change. */
   readonly job?: (args: CallArguments) => string | undefined
   /** Returns what the caller requested. Default: all arguments except the first. */
   readonly request?: (args: CallArguments) => unknown
   /** Reads the state that the change affects. It is called before and after the change. */
   readonly state?: (sight: Sight, args: CallArguments) => Promise<unknown>
-  /** Reads the state before the change, if it has another form than the state after it. */
+  /** Reads the state before the change. Default: `state`. */
   readonly before?: (sight: Sight, args: CallArguments) => Promise<unknown>
   /** Returns the state after the change, from the result of the call. Default: `state`, otherwise the result. */
   readonly after?: (result: unknown, args: CallArguments) => unknown

@@ -181,7 +181,7 @@ async function afterOf(change: Change, sight: Sight, args: CallArguments, result
   return state ? unlessRefused(() => state(sight, args)) : result
 }
 
-/** Reads a state; undefined if it can't be read. The change itself will fail for the same reason, and its caller gets that error. */
+/** Reads a state; undefined if it can't be read. A change that fails for the same reason throws that error to its caller. */
 async function unlessRefused(read: () => Promise<unknown>): Promise<unknown> {
   try {
     return await read()

@@ -59,7 +59,7 @@ export class BackfillRange {
       readonly zone: string
       readonly from: Date
       readonly to: Date
-      /** The latest end of a window that is due now. */
+      /** The latest end of a window that can be requested now. */
       readonly lastEnd: Date
     },
   ) {

@@ -9,7 +9,7 @@ export interface BackfillStatus extends Omit<BackfillRow, 'cursor' | 'activeMs'>
    * How many windows ended per second while the backfill was running; pauses are not counted. Undefined until the first window has ended.
    */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until the backfill ends at this rate; undefined if there is no rate yet. */
+  /** Milliseconds until the backfill ends at this rate. Undefined if it is not running, or if there is no rate yet. */
   readonly etaMs: number | undefined
 }
 

@@ -55,8 +55,8 @@ export class Backfills {
   }
 
   /**
-   * Runs the windows of a range: those that are missing, those that failed, or all. Works in the background, after ordinary runs, on all
-   * nodes and across restarts.
+   * Creates a backfill, which runs the windows of a range: those that are missing, those that failed, or all. It works in the background,
+   * after ordinary runs, on all nodes and across restarts.
    *
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `USAGE`, `CHANGE_REFUSED`; `WINDOW_UNKNOWN` for a job or a range without windows
    * @example
@@ -127,7 +127,7 @@ export class Backfills {
   /**
    * Pauses a backfill: no further run starts, on any node. Running runs continue. Has no effect on a paused backfill.
    *
-   * @throws PikoError `BACKFILL_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if it has ended
+   * @throws PikoError `BACKFILL_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if it is being cancelled or has ended
    */
   async pause(id: number): Promise<BackfillStatus> {
     return this.#change(id, 'pause', ['running'], 'paused')
@@ -136,14 +136,15 @@ export class Backfills {
   /**
    * Resumes a paused backfill where it stopped. Has no effect on a running backfill.
    *
-   * @throws PikoError `BACKFILL_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if it has ended
+   * @throws PikoError `BACKFILL_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if it is being cancelled or has ended
    */
   async resume(id: number): Promise<BackfillStatus> {
     return this.#change(id, 'resume', ['paused'], 'running')
   }
 
   /**
-   * Cancels a backfill: cancels its queued runs, asks running runs to stop, and creates no more. Has no effect on a cancelled backfill.
+   * Cancels a backfill: cancels its queued runs, asks running runs to stop, and creates no more. Has no effect on a backfill that is being
+   * cancelled or was cancelled.
    *
    * @throws PikoError `BACKFILL_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if it has ended in another state
    */
@@ -178,7 +179,7 @@ export class Backfills {
     }
   }
 
-  /** Changes the state of a backfill. Repeating a change has no effect. A backfill that has ended refuses every change. */
+  /** Changes the state of a backfill. Repeating a change has no effect. Refuses a change that the current state does not allow. */
   async #change(id: number, verb: string, from: readonly BackfillState[], to: BackfillState): Promise<BackfillStatus> {
     const { store, changed } = this.#reach()
     const { state } = await rowOf(store, id)

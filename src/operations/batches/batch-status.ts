@@ -8,7 +8,7 @@ export interface BatchStatus extends BatchRow, BatchCounts {
   readonly done: number
   /** How many runs ended per second since the batch was created; undefined until the first run has ended. */
   readonly ratePerSecond: number | undefined
-  /** Milliseconds until all runs have ended at this rate; undefined if there is no rate yet. */
+  /** Milliseconds until all runs have ended at this rate. Undefined if the batch has ended, or if there is no rate yet. */
   readonly etaMs: number | undefined
 }
 

@@ -60,7 +60,7 @@ export class Batches {
   /**
    * Stores many runs of one job as one object. All items are checked before anything is stored. The runs are stored in slices of up to
    * 1,000, and may begin immediately. If the process dies in between, the batch stays `creating`: a call with the same key stores the rest,
-   * and `onDone` never runs early.
+   * and `onDone` does not run before that.
    *
    * @throws PikoError `BATCH_CONFLICT` if the job has a batch with this key that was created with other items or options; `JOB_UNKNOWN`,
    * `CONFIG_INVALID`, `INPUT_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
@@ -153,8 +153,8 @@ export class Batches {
   }
 
   /**
-   * Returns one batch with its progress and its report: durations, and failed runs grouped by error. Reads all its runs, a few hundred at a
-   * time.
+   * Returns one batch with its progress and its report: durations, and failed runs grouped by error. Reads all its ended runs, page by
+   * page.
    *
    * @throws PikoError `BATCH_UNKNOWN`
    */
@@ -194,8 +194,8 @@ export class Batches {
   }
 
   /**
-   * Returns the failed (or cancelled) runs of a batch to the queue as new runs. The batch is `running` again until they have ended.
-   * `onDone` does not run a second time.
+   * Returns the failed (or cancelled) runs of a batch to the queue, as if they had never run. The batch is `running` again until they have
+   * ended. `onDone` does not run a second time.
    *
    * @returns how many runs were queued; with `dryRun` how many would be queued
    * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` if the database refuses the change

@@ -52,7 +52,7 @@ export type TryRequest =
 export interface TryOptions {
   /** Overrides of the crawl's config. Default: none. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** The window that the step's context contains. Default: the last window that has ended; if none has, the first one. */
+  /** The window in the step's context. Default: the last window that has ended; if none has, the first one. */
   readonly window?: WindowInput
   /** Aborting this signal ends the trial, which then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal

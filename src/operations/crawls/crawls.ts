@@ -20,7 +20,7 @@ import type { TriedPage } from './tried-page.ts'
 
 /** How many of a crawl's newest runs are searched for a run with pages. */
 const MAX_SEARCHED = 50
-/** The maximum number of runs of one replay. */
+/** The maximum number of runs whose pages one replay queues again. */
 const MAX_REPLAYED = 1_000
 /** The states of runs whose pages can be queued again. */
 const REPLAYABLE: readonly RunState[] = ['failed', 'running', 'cancelled']
@@ -70,7 +70,7 @@ export class Crawls {
    * Returns dead pages (or skipped or cancelled ones) to the queue. If a page's step failed, its kept response is parsed again, without a
    * new request. A failed run becomes running again, and its window succeeds if its pages do.
    *
-   * @param crawl the number of a run, or a crawl, which means its newest 1,000 runs that have not succeeded
+   * @param crawl the number of a run, or a crawl, which means its newest 1,000 running, failed and cancelled runs
    * @throws PikoError `JOB_UNKNOWN`, `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded
    */
   async replay(crawl: CrawlRef, filter: PageReplay = {}): Promise<CrawlReplayed> {

@@ -30,7 +30,7 @@ export interface TriedPage extends TrialReport {
   readonly reason: string | undefined
   /** The failure class of the page; undefined if it did not fail. */
   readonly class: string | undefined
-  /** The error of the page; undefined if it did not fail. `place` is the first line of the stack in your own code. */
+  /** The error of the page; undefined if it did not fail. `place` is the first position in the stack that is in your own code. */
   readonly error: (RunError & { readonly place: string | undefined }) | undefined
   /** After how many milliseconds the page would be loaded or parsed again; undefined: not again. */
   readonly againInMs: number | undefined

@@ -25,7 +25,7 @@ export type ProofKind =
 
 export interface ProofFinding {
   readonly kind: ProofKind
-  /** The window, or the gap. Undefined if the window's row has no readable instant, or if the table can't be read. */
+  /** The window, or the gap. Undefined if the instant in a row can't be read, or if the table can't be read. */
   readonly window: Window | undefined
   /** The table of the rows; undefined for a finding in the ledger. */
   readonly table: string | undefined
@@ -49,14 +49,14 @@ export interface ProvedTable {
    * `upsert`: its key lacks the window column, so that rows move to other windows. Undefined: they were compared.
    */
   readonly notProved?: NotProved
-  /** The number of rows of succeeded windows that have the fences of their claims. */
+  /** The number of rows that have the fences of the claims of their windows. */
   readonly rows: number
   /**
-   * The number of windows whose number of rows is unknown, because an older version of Piko did not record it or the rows could not be
-   * counted.
+   * The number of windows that have rows but no recorded number of rows, because an older version of Piko recorded none or the rows could
+   * not be counted.
    */
   readonly unrecorded: number
-  /** One SHA-256 over the start, fence and number of rows of each window, as hexadecimal text. */
+  /** One SHA-256 over the start, fence and number of rows of each window with rows, as hexadecimal text. */
   readonly digest: string
 }
 
@@ -75,7 +75,7 @@ export interface Certificate {
   readonly isProved: boolean
   /** How many windows are in each state. */
   readonly windows: Readonly<Record<WindowState, number>>
-  /** How many succeeded windows have no run any more, because old runs are deleted. Only their fences could be checked. */
+  /** How many succeeded or stale windows have no run any more, because old runs are deleted. Only their fences could be checked. */
   readonly unverified: number
   /** How many schedules have set the bounds of the windows. */
   readonly generations: number

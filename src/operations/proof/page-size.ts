@@ -1,5 +1,5 @@
 const LARGEST = 5_000
-/** The size of the first page on SQLite. SQLite runs in this process, so a page must not block the event loop for long. */
+/** The size of the first page on SQLite, which runs in this process. A page must not block the event loop for long. */
 const FIRST_LOCAL = 500
 const SLOW_MS = 30
 const FAST_MS = 10

@@ -18,7 +18,7 @@ export interface ProofEntry extends Window {
 
 /** The maximum number of rows that a finding names. */
 const MAX_NAMED = 10
-/** The maximum number of times that a window with differences is read. It is read again because a run may have ended between two reads. */
+/** The maximum number of times that a window with differences is read again, because a run may have ended between two reads. */
 const MAX_READS = 3
 
 /** Compares the rows of one table with the windows of a job, page by page. */

@@ -3,7 +3,10 @@ import type { Window } from '../../time/window.ts'
 import { type Findings, MAX_FINDINGS } from './findings.ts'
 import type { ProofEntry } from './proof-tables.ts'
 
-/** Windows whose rows in the ledger do not match their claims. Each is a finding. Their tables are compared with what the claims stored. */
+/**
+ * Windows whose rows in the ledger do not match their claims. Each is a finding, unless only the notation of a value differs. Their tables
+ * are compared with what the claims stored.
+ */
 export interface Suspects {
   /** Ids of rows to leave out. */
   readonly ids: ReadonlySet<number>

@@ -36,7 +36,7 @@ export interface EnqueueParts {
   readonly prepare: PrepareRun
   /** Receives the ids of stored runs, before `onEnqueued`. */
   readonly onStored?: ((ids: readonly number[]) => void) | undefined
-  /** Receives the due times of stored runs. */
+  /** Receives the due times of the stored runs that this node has not begun itself. */
   readonly onEnqueued: (runAts: readonly Date[]) => void
   /** This node's slots; undefined if this node executes no runs. */
   readonly slots: RunSlots | undefined
@@ -83,7 +83,7 @@ export class Enqueue extends Service {
   /**
    * Queues a run. With `wait`, also waits for its end.
    *
-   * @returns the queued run; with `wait` the succeeded run
+   * @returns the stored run; with `wait` the succeeded run
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`, `RUN_UNSTORABLE`, `USAGE`; with
    * `wait` also {@link RunFailedError}
    */
@@ -245,7 +245,7 @@ export class Enqueue extends Service {
     return stored.flat()
   }
 
-  /** Stores runs. If this node has free slots, it stores them as claimed by itself, and begins them afterwards. */
+  /** Stores runs. For runs that get a free slot of this node, stores them as claimed by it, and begins them afterwards. */
   async #enqueue(runs: readonly NewRun[]): Promise<number[]> {
     const claimed: { readonly run: NewRun; readonly index: number; readonly by: string }[] = []
     let ids: number[]

@@ -81,7 +81,7 @@ export class Runs {
 
   /**
    * Returns the current work of all nodes: runs by state, the length and age of the queue, how late runs start, and how far windows are
-   * behind. It reads only through indexes, so numbers are counted only up to 10,000.
+   * behind. It reads only through indexes, and counts only up to 10,000.
    */
   async summary(): Promise<RunSummary> {
     return this.#reach().store.runs.summary()
@@ -207,15 +207,15 @@ export class Runs {
   }
 
   /**
-   * Returns one failed or cancelled run to the queue as a new run, and makes its window pending. Has no effect on other runs, or if the
-   * run's window has run again since.
+   * Returns one failed or cancelled run to the queue, as if it had never run, and makes its window pending. Has no effect on other runs, or
+   * if the run's window has run again since.
    *
    * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`
    */
   replay(runId: number): Promise<Run>
   /**
-   * Returns failed (or cancelled) runs to the queue as new, and makes their windows pending. Leaves a run unchanged if its window has run
-   * again since.
+   * Returns failed (or cancelled) runs to the queue, as if they had never run, and makes their windows pending. Leaves a run unchanged if
+   * its window has run again since.
    * @returns how many runs it queued and how many it left unchanged; with `dryRun` how many it would queue or leave
    * @throws PikoError `USAGE` for an empty filter, `CHANGE_REFUSED` if the database refuses the change
    * @example

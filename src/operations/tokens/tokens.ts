@@ -14,7 +14,7 @@ import type { Reach } from '../reach.ts'
 export interface TokenRequest {
   /**
    * The name of the token: 1 to 100 letters, digits, spaces and any of `. _ @ / : -`. It begins with a letter or digit and contains a
-   * letter. It must be unique among the tokens that are not revoked.
+   * letter. No other token that is not revoked has this name.
    */
   readonly name: string
   /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` does everything. */

@@ -1,16 +1,16 @@
 import type { LedgerWindow } from '../../store/windows/window-store.ts'
 
-/** An upstream or downstream job. */
+/** A job in the result: the requested job, or one of its upstream or downstream jobs. */
 export interface RelatedJob {
   readonly id: string
   readonly state: 'active' | 'paused'
   /** The newest window of the job; undefined if it has none. */
   readonly latest: LedgerWindow | undefined
-  /** Whether a window of this job has failed and has not run again since. */
+  /** Whether the job has a failed window. */
   readonly hasFailed: boolean
 }
 
-/** The upstream and downstream jobs of a job, with their states. */
+/** A job and its upstream and downstream jobs. */
 export interface JobDependencies {
   readonly jobs: readonly RelatedJob[]
   /** The dependencies: the job `to` depends on the job `from`. */

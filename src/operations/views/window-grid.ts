@@ -18,7 +18,7 @@ export interface GridFilter {
   readonly jobIds?: readonly string[]
   /** The maximum number of jobs. Default 50. */
   readonly limit?: number
-  /** Selects only jobs with larger ids, such as the `next` of the previous page. */
+  /** Selects only jobs whose ids come after this one, such as the `next` of the previous page. */
   readonly after?: string
 }
 

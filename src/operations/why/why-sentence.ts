@@ -25,7 +25,7 @@ export interface WhyFacts {
   readonly unread: string | undefined
   readonly isPaused: boolean
   readonly nextTick: Date | undefined
-  /** The requested tick. Default: the last tick that has a row. */
+  /** The tick to explain: the requested instant, otherwise the one that `whyOf` has chosen. */
   readonly tick: Date | undefined
   /** The run of the tick, or of the tick's window. */
   readonly run: Run | undefined

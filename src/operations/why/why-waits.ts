@@ -20,7 +20,7 @@ export interface WaitFacts {
   readonly nodes: readonly WhyNode[]
   /** The backfill of the run. */
   readonly backfillId: number | undefined
-  /** The limits of the job. */
+  /** The limits that apply to the run, and their use. */
   readonly waits: RunWaits
   /** Whether this process has the job's code, and therefore knows its limits. */
   readonly hasCode: boolean

@@ -108,7 +108,9 @@ function isOpen(run: Run | undefined): boolean {
   return run?.state === 'queued' || run?.state === 'running'
 }
 
-/** Returns the oldest due run of a job, or the newest run of a job without a schedule. */
+/**
+ * Returns the oldest due run among the newest queued runs of a job. If there is none and the job has no schedule, returns its newest run.
+ */
 async function waitingRun({ runs }: Store, { id: jobId, schedule }: JobRow, now: Date): Promise<Run | undefined> {
   const queued = await runs.list({ jobId, state: 'queued', limit: MAX_QUEUED })
   const due = queued.findLast(({ runAt }) => runAt <= now)

@@ -117,7 +117,7 @@ export class RunSteps {
     return work.finally(() => this.#open.delete(work))
   }
 
-  /** Reserves a name, and frees it if the step fails. */
+  /** Reserves a name, and returns the stored result of the step or the result of `use`. Frees the name if this fails. */
   async #named(
     call: StepCall,
     name: string,

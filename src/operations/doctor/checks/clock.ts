@@ -5,7 +5,7 @@ const MAX_SKEW_MS = 1_000
 /** If the difference between two clocks is this large or larger, the finding is an error: times in logs and in rows can't be compared. */
 const ERROR_MS = 30_000
 
-/** Finds a wrong clock on this host or in the database. */
+/** Finds a difference between the clock of this host and that of the database. */
 export const clockSkew = check({
   id: 'clock',
   needs: ['clock', 'server'],

@@ -4,7 +4,7 @@ import { namesText, spanText } from '../finding.ts'
 
 const LATE_MS = 900_000
 
-/** Finds due runs that are waiting although there are live nodes. */
+/** Finds runs that have been due for a long time although there are live nodes. */
 export const queue = check({
   id: 'queue',
   needs: ['runs', 'fleet'],
