@@ -30,7 +30,10 @@ export interface SessionTable {
   expires_at: Instant
 }
 
-/** `started`: the change is in progress, or its process ended during it. `unknown`: it failed, and may have changed something. */
+/**
+ * `started`: the change is in progress, its process ended during it, or its end could not be recorded. `unknown`: it failed, and may have
+ * changed something.
+ */
 export const AUDIT_OUTCOMES = ['started', 'done', 'unknown'] as const
 export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number]
 

@@ -11,7 +11,7 @@ import { mapSound } from '../values/map-sound.ts'
 import { insertedId } from '../statements/inserted-id.ts'
 import type { AuditOutcome, AuditTable } from './access-tables.ts'
 
-/** A change that is about to be made. Its strings are JSON without secrets. */
+/** A change that is about to be made. `request` and `before` are JSON without secrets. */
 export interface NewAudit {
   readonly verb: string
   readonly actor: Pick<Actor, 'kind' | 'name'>
@@ -25,7 +25,6 @@ export interface NewAudit {
 /** What readers of events see of a change. */
 export type AuditedChange = Pick<NewAudit, 'verb' | 'actor' | 'jobId'>
 
-/** How a change ended. */
 export interface AuditEnd {
   readonly outcome: Exclude<AuditOutcome, 'started'>
   readonly after: string | undefined
@@ -49,8 +48,8 @@ export interface AuditRecord {
   readonly before: unknown
   readonly after: unknown
   /**
-   * How the change ended. `done`: it succeeded. `started`: it is in progress, or its process ended during it. `unknown`: it failed, and may
-   * have changed something.
+   * How the change ended. `done`: it succeeded. `started`: it is in progress, its process ended during it, or its end could not be
+   * recorded. `unknown`: it failed, and may have changed something.
    */
   readonly outcome: AuditOutcome
   readonly errorCode: string | undefined
@@ -77,7 +76,7 @@ export interface AuditFilter {
 const MAX_TARGET = 255
 const MAX_ACTOR = 255
 const MAX_REASON = 500
-/** How many rows one query reads. A row may be several dozen kilobytes in size. */
+/** The maximum number of rows that one query reads. A row may be several dozen kilobytes in size. */
 const PAGE = 100
 const PRUNED_AT_ONCE = 1_000
 
@@ -185,10 +184,7 @@ export class AuditStore {
   }
 }
 
-/**
- * Shortens a string. If the cut splits a surrogate pair, the remaining half is replaced. Otherwise, the database would refuse the text, and
- * the change would fail.
- */
+/** Shortens a string. If the cut splits a surrogate pair, the remaining half is replaced, because it can't be stored as UTF-8. */
 function cut(text: string, characters: number): string {
   return text.slice(0, characters).toWellFormed()
 }

@@ -32,7 +32,7 @@ export interface TokenFilter {
 
 export interface NewToken extends TokenGrant {
   readonly digest: string
-  /** How long the token is valid, by the database's clock; used if there is no `expiresAt`. */
+  /** How long the token is valid, by the database's clock. Takes precedence over `expiresAt`. Undefined: `expiresAt` applies. */
   readonly validMs: number | undefined
 }
 
@@ -127,7 +127,7 @@ export class TokenStore {
   /**
    * Revokes a token for good, and ends its sessions.
    *
-   * @returns false if it was already revoked
+   * @returns false if it was already revoked or does not exist
    */
   async revoke(id: number): Promise<boolean> {
     const { dialect } = this.#database
@@ -173,7 +173,7 @@ export class TokenStore {
       .execute()
   }
 
-  /** Returns the digest of a session's token; undefined if the session has expired. */
+  /** Returns the digest of a session's token; undefined if the session is unknown or has expired. */
   async sessionToken(digest: string): Promise<string | undefined> {
     const { db, dialect } = this.#database
     const row = await db

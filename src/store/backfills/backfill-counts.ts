@@ -63,7 +63,7 @@ async function countRunning(database: Database, id: number): Promise<number> {
 
 interface Part {
   readonly count: number
-  /** How many windows have a running run, if requested. */
+  /** How many of these windows have a running run; 0 if not requested. */
   readonly running: number
 }
 

@@ -7,7 +7,9 @@ import type { Blocked } from '../admission/blocked.ts'
 
 type Candidate = Pick<Selectable<RunTable>, 'job_id' | 'backfill_id'>
 
-/** How long to wait if a claim or a step has locked the backfill's row, which takes a few milliseconds. */
+/**
+ * How long to wait if another transaction, such as a claim or a step, has locked the backfill's row. Such a lock lasts a few milliseconds.
+ */
 const BUSY_MS = 15
 
 /** The states in which no run of a backfill starts. When a backfill has ended, a replayed run may still start. */
@@ -19,8 +21,8 @@ export class BackfillLimits {
   readonly #free = new Map<number, number>()
 
   /**
-   * Locks the backfills of candidates. So two nodes can't both start the last allowed run, and no run of a backfill starts while it is
-   * being paused.
+   * Locks the backfills of candidates. So two nodes can't both start the last allowed run, and no run of a backfill starts while the
+   * backfill is being paused.
    */
   static async read(
     trx: Transaction<Tables>,

@@ -28,19 +28,19 @@ export interface NewBackfill {
 export interface BackfillRow extends NewBackfill {
   readonly id: number
   readonly state: BackfillState
-  /** The instant up to which windows are planned; undefined if all are planned. */
+  /** Where planning continues; undefined if all windows are planned. */
   readonly cursor: Date | undefined
   /** How many of the windows planned so far need a run. */
   readonly planned: number
-  /** How many windows needed no run. */
+  /** How many of the windows planned so far need no run. */
   readonly passed: number
-  /** How long the backfill ran, in milliseconds, without pauses. */
+  /** How long the backfill has been running or cancelling, in milliseconds, without pauses. */
   readonly activeMs: number
   readonly createdAt: Date
   readonly finishedAt: Date | undefined
 }
 
-/** Reads a backfill and locks its row. @throws BrokenRow if it can't be read */
+/** Reads a backfill and locks its row. @throws BrokenRow if the row can't be read */
 export async function lockBackfill(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -29,7 +29,7 @@ export interface BackfillPlan {
 }
 
 export interface BackfillStep {
-  /** How many windows this step has read; 0 if enough windows are already queued, or if all are planned. */
+  /** How many windows this step handled; 0 if the backfill is not running, too many of its windows have not ended, or all are planned. */
   readonly looked: number
   /** The number of runs that this step queued. */
   readonly queued: number
@@ -42,7 +42,7 @@ export interface BackfillStep {
 interface StepPlan extends BackfillPlan {
   /** The maximum number of windows of this step. */
   readonly max: number
-  /** Why the run of the next window can't be stored. */
+  /** If set: why the run of the next window can't be stored. */
   readonly refusal?: unknown
 }
 
@@ -53,7 +53,9 @@ const NO_STEP: BackfillStep = { looked: 0, queued: 0 }
  * freed early: with 1,000 windows, a process that plans years would need 150 MB more memory.
  */
 const STEP = 100
-/** The maximum number of windows of a backfill that are waiting in the queue. The others have no rows yet; only the cursor is stored. */
+/**
+ * The maximum number of a backfill's windows in the states `pending` and `waiting`. For the windows after these, only the cursor is stored.
+ */
 export const MAX_WAITING = 2_000
 /** The maximum number of tries of a step. A step begins again if another writer creates a window at the same moment. */
 const MAX_TRIES = 5
@@ -118,7 +120,10 @@ async function stepIn(
 /** If a window in one of these states runs again, the windows that depend on it are marked. */
 const HAS_RUN: ReadonlySet<WindowState | undefined> = new Set(['succeeded', 'stale'])
 
-/** Stores the windows that need a run, and returns how many. Creates their runs, unless the windows wait for other windows. */
+/**
+ * Stores the windows that need a run, and returns how many. Creates their runs, unless the windows wait for other windows or the run was
+ * refused.
+ */
 async function writeWindows(
   trx: Transaction<Tables>,
   { dialect, broken }: Database,
@@ -214,7 +219,7 @@ async function endBackfill(trx: Transaction<Tables>, dialect: Dialect, id: numbe
   return state
 }
 
-/** Counts the backfill's waiting windows, up to the maximum. */
+/** Counts the backfill's windows in the states `pending` and `waiting`, up to `MAX_WAITING`. */
 async function countWaiting(trx: Transaction<Tables>, id: number): Promise<number> {
   const some = trx
     .selectFrom('piko_window')

@@ -18,7 +18,7 @@ export interface BackfillFilter {
   readonly limit?: number
 }
 
-/** The maximum number of windows or runs that one statement cancels. */
+/** The maximum number of windows that one statement reads or cancels. */
 const SWEPT = 500
 const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
 
@@ -152,7 +152,7 @@ export class BackfillStore {
     }
   }
 
-  /** Returns the runs of a backfill's windows that have not ended, at most 500. */
+  /** Returns the ids of the runs of a backfill's `pending` windows, at most 500. */
   async openRuns(id: number): Promise<number[]> {
     const rows = await this.#database.db
       .selectFrom('piko_window')
@@ -165,8 +165,9 @@ export class BackfillStore {
   }
 
   /**
-   * Does one step of a running backfill, in one transaction: reads the next windows after the cursor, queues the runs that they need and
-   * moves the cursor. The backfill ends when nothing is left to plan or to wait for.
+   * Does one step of a running backfill, in one transaction: finds the next windows from the cursor on, stores those that need a run, and
+   * moves the cursor. Queues their runs, unless the job waits for upstream jobs. The backfill ends when nothing is left to plan or to wait
+   * for.
    *
    * If the process dies, the step is stored completely or not at all. Two simultaneous leaders take turns, because the step holds a lock.
    * Retries a refused step in smaller and smaller parts. If the database refuses a single window, that window fails.

@@ -8,7 +8,7 @@ export interface Planned {
   readonly cursor: Date | undefined
 }
 
-/** Returns the next windows after the cursor, in the order of the backfill. Pure. */
+/** Returns the next windows from the cursor on, in the order of the backfill. Pure. */
 export function nextWindows(
   timeline: Timeline,
   { from, to, order }: { readonly from: Date; readonly to: Date; readonly order: BackfillOrder },

@@ -30,7 +30,10 @@ export async function lockBackfillsOf(
     .execute()
 }
 
-/** Continues failed backfills whose windows are pending again. When these windows have ended, the backfills end again with a new result. */
+/**
+ * Continues those of these backfills that have failed, because some of their windows are pending again. When these windows have ended, the
+ * result is determined again.
+ */
 export async function reopenBackfills(
   trx: Transaction<Tables>,
   dialect: Dialect,

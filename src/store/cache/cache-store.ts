@@ -13,18 +13,18 @@ export interface CacheFigures {
   /** How many of the usable entries are stale. */
   readonly stale: number
   readonly bytes: number
-  /** How many entries have no usable value: they are expired, deleted, or claimed by a load. */
+  /** How many entries have no usable value: they are expired, deleted, or being loaded for the first time. */
   readonly other: number
 }
 
-/** How many entries a statement reads. The number is small, because SQLite statements block the event loop. */
+/** How many entries a statement reads or deletes. The number is small, because SQLite statements block the event loop. */
 const PAGE = 500
 /** The maximum number of values that one statement reads. The number is small, because a value may be up to 1 MB in size. */
 const READ_PAGE = { mysql: 100, sqlite: 16 } as const
 
 /**
  * The cache level in the database, which all nodes share. A write that passes the version it has seen succeeds only if that version is
- * still current (compare-and-set). Rows are found by primary key.
+ * still current (compare-and-set).
  */
 export class CacheStore implements CacheLevel {
   readonly #database: Database
@@ -269,7 +269,7 @@ export class CacheStore implements CacheLevel {
   }
 }
 
-/** Returns the digest by which keys are compared. A database would ignore spaces at the end of the keys themselves. */
+/** Returns the digest by which keys are compared. Some databases ignore spaces at the end of the keys themselves. */
 function printOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }

@@ -6,7 +6,7 @@ import { BrokenRows } from '../values/broken-rows.ts'
 import { RowCheck } from '../values/row-check.ts'
 import { ROW_RULES, type TableName } from '../values/row-rules.ts'
 
-/** The maximum number of rows that are named. The number below limits the steps of a check. */
+/** The maximum number of rows that are returned, and of steps of the check. */
 const MAX_ROWS = 100
 const MAX_STEPS = 2_000
 /** How many of the newest rows of each table are also read. The number is smaller for tables with JSON, whose rows may be large. */
@@ -80,7 +80,7 @@ async function brokenShared({ db, dialect }: Database): Promise<BrokenRow[]> {
   }
 }
 
-/** Lets the event loop continue after each row with JSON, because a megabyte takes 10 ms. */
+/** Lets the event loop continue after each row with JSON, because parsing a megabyte takes about 10 ms. */
 async function brokenAmong(
   dialect: Database['dialect'],
   table: TableName,

@@ -13,7 +13,7 @@ export interface ClockFacts {
 const TRIES = 3
 
 /**
- * Compares the clocks during the shortest of some round trips.
+ * Compares the clocks during the shortest of three round trips.
  *
  * @param now returns the time of this process, in epoch milliseconds
  */

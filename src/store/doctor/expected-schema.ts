@@ -27,7 +27,7 @@ export function expectedSchema(dialect: Dialect['name'], folder = migrationFolde
 
 /**
  * Returns the schema after these statements. They must be in the style of Piko's migrations: each column and key of a new table is on a
- * line of its own. Other statements have no effect. Pure.
+ * line of its own. Statements that change neither tables nor indexes have no effect. Pure.
  */
 export function schemaOf(statements: readonly string[]): ExpectedSchema {
   const tables = new Map<string, Table>()

@@ -25,7 +25,7 @@ export interface WantedJob {
 
 export interface FleetFacts {
   readonly nodes: readonly FleetNode[]
-  /** The lease of the leader; undefined if there never was one. */
+  /** The lease of the leader; undefined if there never was one, or if its row can't be read. */
   readonly leader: { readonly nodeId: string | undefined; readonly expiredAgoMs: number } | undefined
   readonly wanted: readonly WantedJob[]
 }

@@ -3,7 +3,6 @@ import type { Database } from '../connection/database.ts'
 
 /** How the database would execute one of the statements that must stay fast. */
 export interface QueryPlan {
-  /** What the statement is for. */
   readonly purpose: string
   readonly table: string
   readonly expected: string

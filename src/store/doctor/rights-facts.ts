@@ -11,7 +11,7 @@ export interface RightsFacts {
   readonly grants: readonly string[]
   /** Roles whose privileges could not be read. */
   readonly unknownRoles: readonly string[]
-  /** The names of Piko's tables. */
+  /** The names of Piko's tables; empty on SQLite. */
   readonly tables: readonly string[]
   /** Files and folders of an SQLite database that this process is not allowed to write to. */
   readonly unwritable: readonly string[]

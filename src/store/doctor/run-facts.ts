@@ -59,7 +59,7 @@ export async function runFacts(database: Database): Promise<RunFacts> {
   }
 }
 
-/** Returns the runs that have been due longest, in the order of the queue's index. */
+/** Returns the runs that have been due longest, some of each priority, in the order of the queue's index. */
 async function dueRows(database: Database): Promise<Row[]> {
   const { dialect } = database
   const rows: Row[] = []

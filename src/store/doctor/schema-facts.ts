@@ -32,10 +32,10 @@ interface Found {
   readonly indexes: ReadonlySet<string>
 }
 
-/** Compares the schema of a database with the one that the applied migrations create. */
+/** Compares the schema of a database with the one that the package's migrations create. */
 export async function schemaFacts(database: Database): Promise<SchemaFacts> {
   const migration = await migrationStatus(database)
-  // Parts that a pending migration will create do not count as missing.
+  // Until all migrations are applied, nothing counts as missing, because a migration may still create it.
   const isCurrent = migration.migrations.every(({ state }) => state === 'applied')
   const { dialect } = database
   const read = dialect.name === 'mysql' ? mysqlFound : sqliteFound

@@ -6,13 +6,13 @@ export interface ServerFacts {
   readonly version: string
   readonly isMariadb: boolean
   readonly location: string
-  /** The server's variables that are important for Piko, by name. On SQLite, these are pragmas of the file. */
+  /** The server's variables that are important for Piko, by name. On SQLite, only the file's `journal_mode`. */
   readonly global: Readonly<Record<string, string>>
-  /** The values of the same variables in the session of Piko's connection. */
+  /** The values of the same variables in a session of Piko; empty on SQLite. */
   readonly session: Readonly<Record<string, string>>
-  /** Counters of the server. */
+  /** Counters of the server; empty on SQLite. */
   readonly status: Readonly<Record<string, string>>
-  /** The difference between the session's local time and UTC, in seconds. */
+  /** How far the session's local time is ahead of UTC, in seconds. */
   readonly zoneOffsetS: number
 }
 

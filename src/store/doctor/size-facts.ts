@@ -5,19 +5,19 @@ import type { Database } from '../connection/database.ts'
 
 export interface TableSize {
   readonly name: string
-  /** How many rows the table has; on MySQL, this is an estimate. Undefined on SQLite, where counting would read the whole table. */
+  /** About how many rows the table has. */
   readonly rows: number | undefined
   readonly bytes: number
 }
 
 export interface SizeFacts {
   readonly store: 'mysql' | 'sqlite'
-  /** The tables, the largest first. Empty if the database does not report sizes. */
+  /** The tables, the largest first. Empty on SQLite. */
   readonly tables: readonly TableSize[]
   readonly totalBytes: number
-  /** The size of an SQLite file's log. */
+  /** The size of an SQLite file's write-ahead log; 0 on MySQL. */
   readonly walBytes: number
-  /** The total size of an SQLite file's unused pages. */
+  /** The total size of an SQLite file's unused pages; 0 on MySQL. */
   readonly freeBytes: number
   /** The oldest runs that are stored, by id. */
   readonly oldest: readonly OldRun[]
@@ -42,7 +42,7 @@ export async function sizeFacts(database: Database): Promise<SizeFacts> {
   return { store: dialect.name, ...sizes, oldest }
 }
 
-/** Returns how long ago an instant was. Undefined if there is none or it can't be read. */
+/** Returns how long ago an instant was, in milliseconds. Undefined if it is null or can't be read. */
 function agoMs(dialect: Database['dialect'], at: Date | string | null, nowMs: number): number | undefined {
   try {
     return at === null ? undefined : nowMs - dialect.date(at).getTime()

@@ -19,10 +19,7 @@ const COUNTED = ['pending', 'waiting', 'failed', 'stale'] as const
 
 type Stored = Date | string | null
 
-/**
- * Reads the state of the fleet for a scrape. It reads no table as a whole: only index entries for each job, and a limited number of due
- * runs, however many runs and windows are stored.
- */
+/** Reads the state of the fleet for a scrape. Each query reads a limited number of rows, however many are stored. */
 export class FigureStore {
   readonly #database: Database
 
@@ -65,8 +62,8 @@ export class FigureStore {
   }
 
   /**
-   * Returns the due runs that would be claimed first, and the oldest ones of each further priority. Each priority is a range of the queue's
-   * index, so runs that are due later are not read.
+   * Counts the due runs that would be claimed first, up to a maximum. Beyond that, counts only the first due run of each further
+   * priority. Each priority is a range of the queue's index, so runs that are due later are not read.
    */
   async #queue(now: number): Promise<[QueueFigures[], boolean]> {
     const { db } = this.#database
@@ -164,7 +161,7 @@ export class FigureStore {
 interface Ledger {
   /** The end of the last planned window. */
   readonly cursor: number
-  /** When further windows should be planned. */
+  /** When further windows should be planned; undefined: never, or the job is paused. */
   readonly nextTick: number | undefined
   readonly hole: number | undefined
   readonly missing: number | undefined

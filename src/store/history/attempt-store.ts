@@ -12,7 +12,6 @@ import { fromJson, toJson } from '../../json/json.ts'
 import { optionalDate } from '../runs/run-row.ts'
 import type { Tables } from '../tables.ts'
 
-/** An ended attempt to record. */
 export interface EndedAttempt {
   readonly runId: number
   readonly fence: number
@@ -25,7 +24,7 @@ export interface EndedAttempt {
 }
 
 const MAX_ROWS = 500
-/** The size of one row's numbers, node id and text, in bytes. */
+/** The size of a row without its error, in bytes. */
 const ROW_BYTES = 350
 
 /**
@@ -99,8 +98,8 @@ function lastOf(run: Run): Unphased | undefined {
 }
 
 /**
- * Returns the record of an ended claim. There is none for a success, and none for a wait of `ctx.until`, because that may end thousands of
- * claims.
+ * Returns the record of an ended claim. Successes have none. Waits of `ctx.until` have none either, because a single wait may end thousands
+ * of claims.
  */
 export function endedAttempt(nodeId: string, claim: Claim, transition: Transition, phases?: string): EndedAttempt[] {
   if (transition.to === 'succeeded' || (transition.to === 'queued' && transition.isWaiting)) return []
@@ -138,7 +137,8 @@ export async function recordAttempts(
 }
 
 /**
- * Records the last attempts of ended runs that have no recorded attempt, for example because the runs are older than the table of attempts.
+ * Records the last attempts of failed and cancelled runs, unless they are recorded already. Runs that are older than the table of attempts
+ * have no record.
  */
 export async function recordLastAttempts(
   trx: Transaction<Tables>,

@@ -8,12 +8,11 @@ import { halved } from '../statements/halved.ts'
 import { mapSound } from '../values/map-sound.ts'
 import type { RunProgressTable } from '../tables.ts'
 
-/** A report to store. */
 export type NewProgress = Omit<StoredProgress, 'updatedAt' | 'ageMs'>
 
 /** The maximum number of rows in one statement: SQLite accepts 500 terms of a UNION. */
 const MAX_ROWS = 250
-/** The size of one row's numbers, in bytes. */
+/** The size of a row without its message, in bytes. */
 const ROW_BYTES = 300
 /** The maximum number of runs in one read. */
 const MAX_IDS = 1_000
@@ -29,8 +28,8 @@ export class ProgressStore {
   }
 
   /**
-   * Stores the reports of many runs, up to 250 in one statement. Skips runs that have been claimed again. An ended run keeps its claim, so
-   * its last report is stored too.
+   * Stores the reports of many runs, up to 250 in one statement. Skips the reports of runs that have been claimed again. An ended run keeps
+   * its claim, so its last report is stored too.
    *
    * Reads the rows of the runs without a lock, so claims and ending runs do not wait. A report of an earlier claim never replaces one of a
    * later claim.

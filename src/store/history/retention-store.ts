@@ -16,7 +16,7 @@ export interface RetentionFilter {
   readonly jobId?: string | undefined
 }
 
-/** A walk through the runs, from the newest to the oldest. */
+/** The state of a walk through the runs, from the newest to the oldest. */
 export interface BeyondWalk {
   /** The walk continues with runs that have a smaller id. Undefined: it begins with the newest run. */
   readonly before: number | undefined
@@ -27,7 +27,7 @@ export interface BeyondWalk {
 /** The result of one step of a walk over the runs, and where the walk continues. */
 export interface RetentionStep {
   readonly count: number
-  /** Where the next step begins; undefined if there is nothing older. */
+  /** The id after which the next step begins; undefined if the walk is over. */
   readonly next: number | undefined
   /** Runs that stay because the database refuses to delete them. */
   readonly refused: readonly Refused[]
@@ -50,7 +50,7 @@ const SPAN = 10_000
 const BATCH = 200
 /** The maximum number of steps and log lines that one transaction deletes, unless a single run has more. */
 const MAX_ROWS = 5_000
-/** The maximum number of steps or log lines of one run that a statement deletes, because each may be large. */
+/** The maximum number of steps or log lines that one statement deletes, if its transaction deletes a single run. Each may be large. */
 const ROWS_AT_ONCE = 200
 
 /**
@@ -70,7 +70,7 @@ export class RetentionStore {
     this.#database = database
   }
 
-  /** Deletes the matching runs after `after`, or only counts them. */
+  /** Does one step of a walk: deletes the matching runs with larger ids than `after`, or only counts them. */
   async step(filter: RetentionFilter, after: number, isDry = false): Promise<RetentionStep> {
     const { db, dialect } = this.#database
     const limit = dialect.nowPlus(-filter.olderThanMs)
@@ -113,7 +113,7 @@ export class RetentionStore {
     return row && row.id - 1
   }
 
-  /** The runs are read by primary key. If each step sorted a job's runs, the time would grow with the square of their number. */
+  /** Reads the runs by primary key. If each step sorted a job's runs, the time would grow with the square of their number. */
   get #runsInOrder() {
     const { dialect } = this.#database
     const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
@@ -154,7 +154,7 @@ export class RetentionStore {
     return row?.id ?? 0
   }
 
-  /** Deletes the rows of rates that no longer have an effect. */
+  /** Deletes some of the rows of rates that no longer have an effect. */
   async forgetRates(): Promise<void> {
     const { db, dialect } = this.#database
     const rows = await db

@@ -8,7 +8,6 @@ import { fromJson } from '../../json/json.ts'
 import { inPages } from '../statements/pages.ts'
 import type { RunLogTable } from '../tables.ts'
 
-/** A line to store. */
 export type NewRunLogLine = Omit<RunLogLine, 'id' | 'fields'> & { readonly fields: string | null }
 
 export interface RunLogFilter {
@@ -34,9 +33,10 @@ export class RunLogStore {
   }
 
   /**
-   * Stores as many of the first lines as fit into one statement, and returns how many. If it fails, it stores none.
+   * Stores as many of the first lines as fit into one statement.
    *
    * @param onRefused receives each line that the database refuses; the other lines are stored
+   * @returns how many lines were handled, including refused ones
    */
   async add(
     lines: readonly NewRunLogLine[],

@@ -13,7 +13,7 @@ export interface Checkpoint {
   readonly left: ReadonlyMap<string, number>
 }
 
-/** Stores a checkpoint. @returns whether this node still holds the item */
+/** Stores a checkpoint. @returns false if this node no longer holds the item; then nothing was stored */
 export async function checkpointIn(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -6,14 +6,14 @@ import { LANE_COLUMNS, type LaneState, readableLane } from './lane-rows.ts'
 
 /** The maximum number of lanes that one claim reads. */
 const MAX_CLAIMED_LANES = 32
-/** How long to wait before trying a lane again that another node has locked. */
+/** How long to wait before trying a due lane again that another claim has locked. */
 const LOCKED_MS = 20
 
 /** Which lanes a claim reads. */
 export interface LaneChoice {
   /** The scopes that this node has code for. */
   readonly scopes: readonly string[]
-  /** Only lanes with items of these runs. */
+  /** Only lanes with queued items of these runs. */
   readonly runIds?: readonly number[]
 }
 
@@ -24,7 +24,7 @@ export interface DueLanes {
   readonly lanes: readonly LaneState[]
 }
 
-/** Locks due lanes, except those that others have locked. Undefined if no lane is due. */
+/** Locks due lanes, except those that others have locked. Undefined if there are none. */
 export async function lockLanes(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -48,8 +48,8 @@ export async function lockLanes(
 }
 
 /**
- * Returns the milliseconds until the next lane is due. The lane is not locked, so the caller must not claim its items even if it is already
- * due.
+ * Returns the milliseconds until the next lane is due; undefined if none is. If a lane is already due, another claim has locked it, and a
+ * short wait is returned.
  */
 export async function nextInMs(
   trx: Transaction<Tables>,

@@ -46,13 +46,12 @@ export interface EndedItem {
   readonly hadKept: boolean
 }
 
-/** The result of storing a batch of ends. */
 export interface ItemsEnded {
   /** The items that this node no longer held. Nothing was written for them. */
   readonly lost: ReadonlySet<number>
   /** Lost items that the same claim has already ended in the same way: an earlier transaction was committed, but its answer was lost. */
   readonly earlier: ReadonlySet<number>
-  /** Lanes with items that are new or queued again. */
+  /** The lanes of the items that were added. */
   readonly laneIds: ReadonlySet<number>
   /** The circuit breakers that have opened or closed. */
   readonly changes: readonly LaneChange[]
@@ -62,7 +61,7 @@ export interface ItemsEnded {
  * Ends items, and stores the items that they have added, in one transaction.
  *
  * Every write checks the node and the number of claims, so that an item that another node has taken over stays unchanged. Locks are taken
- * in this order: items by id, new items by print, states, lanes by id.
+ * in this order: items, new items by print, states, lanes by id.
  */
 export async function endItems(database: Database, nodeId: string, ends: readonly EndedItem[]): Promise<ItemsEnded> {
   const ordered = ends.toSorted((one, other) => one.held.id - other.held.id)

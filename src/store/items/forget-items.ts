@@ -3,14 +3,14 @@ import type { Database } from '../connection/database.ts'
 import { forgetExpired } from './forget-expired.ts'
 import { LANE_IDLE_MS } from './lane-rows.ts'
 
-/** The maximum number of items that one step deletes. */
+/** The maximum number of items that one step deletes, or of lanes that it checks. */
 const STEP = 2_000
 /** The maximum number of generations that one step handles. */
 const MAX_GENERATIONS = 50
 
 /**
- * Deletes items of deleted runs in small steps. Items that are unique within their job stay, because they are needed to recognise
- * duplicates.
+ * Deletes items of deleted runs in small steps. Items that are unique within their job or a period stay, because they are needed to
+ * recognise duplicates.
  *
  * @returns whether there may be more
  */
@@ -121,7 +121,11 @@ export async function unnamedKept(
   return [...names].flatMap(([id, some]) => some.filter((name) => kept.get(id) !== name))
 }
 
-/** Deletes some items of a generation. @returns whether there may be more items of the generation */
+/**
+ * Deletes some items of a generation, except those that are unique beyond it.
+ *
+ * @returns whether there may be more to delete
+ */
 async function forgetSome(database: Database, fence: number): Promise<boolean> {
   const rows = await database.db
     .selectFrom('piko_item')

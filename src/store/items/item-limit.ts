@@ -9,7 +9,7 @@ const MAX_PRINTS = 500
 
 /**
  * Leaves out the items that exceed the limit of a run. The limit is exact: the row of the generation is locked, so no other node adds items
- * at the same time. Items without a limit are kept.
+ * of the run at the same time. Items without a limit are kept.
  */
 export async function withinLimits(
   trx: Kysely<Tables>,
@@ -47,7 +47,7 @@ export async function withinLimits(
   return kept
 }
 
-/** Returns the items whose prints are not stored yet. Each print appears only once. */
+/** Returns the items whose prints are not stored yet in their scope. Of items with the same print, only the first. */
 async function unknownOf(trx: Kysely<Tables>, items: readonly NewItem[]): Promise<readonly NewItem[]> {
   const known = new Set<string>()
   for (const [scope, inScope] of Map.groupBy(items, (item) => item.scope)) {

@@ -25,14 +25,14 @@ export interface ItemRunInfo {
   readonly fence: number
   readonly run: ClaimRow
   readonly state: RunState
-  /** Whether the items must not be executed, because the run is being cancelled or was replayed. */
+  /** Whether the items must not be executed, because the run is being cancelled, or the generation was given up or closed. */
   readonly isCancelled: boolean
   /** When the first items were stored, in milliseconds on the database's clock. */
   readonly begunMs: number
 }
 
 /**
- * Returns the open generation of a run; undefined if its handler has added nothing yet. `'ending'`: a replay has given up the generation,
+ * Returns the open generation of a run; undefined if it has none. `'ending'`: a replay has given up the generation,
  * but some of its items are still queued or running. Items that the handler adds now may be duplicates of them.
  */
 export async function openItemsOf({ db, dialect }: Database, runId: number): Promise<OpenItems | 'ending' | undefined> {

@@ -23,7 +23,7 @@ export interface StoredScore {
 /** The weight of the newest outcome in an average. The last 20 outcomes have most of the weight. */
 const WEIGHT = 0.1
 
-/** Adds outcomes to the scores, with one statement for each name. */
+/** Adds outcomes to the scores, in one transaction. */
 export async function addScores(database: Database, changes: readonly ScoreChange[]): Promise<void> {
   const { dialect } = database
   const ordered = changes.toSorted((one, other) => (textOf(one) < textOf(other) ? -1 : 1))

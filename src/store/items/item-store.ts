@@ -167,7 +167,7 @@ export class ItemStore {
     return this.#database.retry(() => wakeLanes(this.#database.db, this.#database.dialect, ids))
   }
 
-  /** Returns the time of the database's clock. */
+  /** Returns the time of the database's clock, in milliseconds since 1970. */
   async now(): Promise<number> {
     const { db, dialect } = this.#database
     const { now } = await db.selectNoFrom(dialect.now().as('now')).executeTakeFirstOrThrow()
@@ -239,5 +239,5 @@ export class ItemStore {
   }
 }
 
-/** Thrown to roll back a transaction whose item another node has taken over. */
+/** Thrown to roll back a transaction whose item this node no longer holds. */
 export class ItemLost extends Error {}

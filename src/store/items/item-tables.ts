@@ -7,8 +7,8 @@ type NullableInstant = ColumnType<Date | string | null, Date | string | null | u
 /** The items that the handler of one run has added, as one generation. After a replay, the handler adds its items to a new generation. */
 export interface ItemRunTable {
   /**
-   * The generation: the fence of the claim that began to add items. `scope` is the same number, unless the items are unique within their
-   * job or a period.
+   * The generation: the fence of the claim that began to add items. It is also the `scope` of the items, unless they are unique within
+   * their job or a period.
    */
   fence: number
   run_id: number
@@ -79,7 +79,7 @@ export interface LaneTable {
   id: Generated<number>
   scope: string
   name: string
-  /** When a claim must read the lane again. Null: the lane has no queued items, or is paused. */
+  /** When a claim must read the lane again. Null: the lane has no queued items, is paused, or could not be read. */
   next_at: NullableInstant
   /** When the next item may begin, according to the lane's rate or a wait that an error asked for. */
   free_at: NullableInstant

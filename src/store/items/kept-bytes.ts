@@ -9,7 +9,7 @@ export const MAX_STORED_KEPT = 65_536
 /** The value of `piko_item.kept` for bytes in the database. */
 export const IN_STORE = 'store'
 
-/** Bytes that an item keeps for its next try. */
+/** The bytes that an item keeps for its next try, if any. */
 export interface Kept {
   /** `store`, or the name of a file; undefined: no bytes are kept any more. */
   readonly ref: string | undefined
@@ -24,7 +24,7 @@ interface Keeper {
   readonly hadKept: boolean
 }
 
-/** Stores the bytes of items that will continue, and deletes the bytes of items that no longer need them. */
+/** Stores the bytes of items that may be tried again, and deletes the bytes of items that no longer need them. */
 export async function storeKept(trx: Transaction<Tables>, dialect: Dialect, ends: readonly Keeper[]): Promise<void> {
   const gone = ends.filter(({ end, kept, hadKept }) => hadKept && (isOver(end.to) || kept !== undefined))
   if (gone.length > 0) {

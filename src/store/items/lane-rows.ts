@@ -181,7 +181,10 @@ function readLanes(db: Kysely<Tables>, dialect: Dialect, lanes: readonly LaneRef
     .execute()
 }
 
-/** Returns the time from which a claim may take items of a lane: now, or the end of the lane's wait or of its breaker's pause. */
+/**
+ * Returns the time from which a claim may take items of a lane: now, the end of the lane's wait, or the end of its breaker's pause,
+ * whichever is latest.
+ */
 export function openAt(dialect: Dialect): RawBuilder<Date> {
   const now = dialect.now()
   return dialect.later(dialect.later(sql`COALESCE(free_at, ${now})`, sql`COALESCE(open_until, ${now})`), now)

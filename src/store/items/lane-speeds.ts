@@ -50,8 +50,8 @@ export async function storeSpeeds(
 }
 
 /**
- * Lowers the rates of lanes that have become slow. If a lane was slowed down a moment ago, it is not changed, because several nodes notice
- * the same slow responses.
+ * Lowers the rates of lanes that have become slow. A lane that is already slowed down changes only after enough further successes, because
+ * several nodes notice the same slow responses.
  *
  * @param laneIds at most 500
  */

@@ -70,11 +70,13 @@ export interface LeasedRow {
 }
 
 /**
- * Leases the state that has been free longest. If all are held and the pool is not full, adds a state.
+ * Leases the requested state, or the one of the pool that has been free longest. If no state was requested, none is free and the pool is
+ * not full, adds a state.
  *
- * If a state's holder is no longer running, the state counts as free: the holder ended before it knew that its lease was stored.
+ * If the pool is full or a state was requested, a state whose holder is no longer running counts as free: the holder ended before it knew
+ * that its lease was stored.
  *
- * @returns undefined if all states are held; `retired` if the requested one is retired or unknown; `lost` if the node no longer holds the
+ * @returns undefined if no such state is free; `retired` if the requested one is retired or unknown; `lost` if the node no longer holds the
  *   item
  */
 export function leaseState(
@@ -138,7 +140,7 @@ async function holdsItem(
   return row !== undefined
 }
 
-/** Returns the first held state whose holder is no longer running. */
+/** Returns the first state whose holder is no longer running. */
 async function abandonedOf<Row extends { readonly item_id: number | null; readonly claims: number | null }>(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -10,7 +10,6 @@ import { openAt } from './lane-rows.ts'
 import { type ItemFilter, pageOfItems } from './page-of-items.ts'
 import { speedColumns } from './lane-speeds.ts'
 
-/** A stored item. */
 export interface StoredItem {
   readonly id: number
   readonly runId: number

@@ -13,7 +13,7 @@ export interface Loss {
   readonly tries: string
   /** Whether an earlier node has died while it executed this item. */
   readonly isRepeated: boolean
-  /** Returns a new random delay at each call. */
+  /** Returns how long the next try is delayed: 0 after the first death, otherwise a new random delay at each call. */
   readonly delayMs: () => number
   /** The error of the dead item; undefined: the item is queued again. */
   readonly error: string | undefined

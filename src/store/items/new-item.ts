@@ -25,7 +25,7 @@ export interface NewItem {
   readonly maxItems: number | undefined
 }
 
-/** Returns a hash of an item's kind and key. Within a scope, no two items have the same hash. */
+/** Returns a hash of an item's kind and key. Within a scope of a job, no two items have the same hash. */
 export function printOf(kind: string, key: string): string {
   return hash('sha256', `${kind}\0${key}`, 'base64url')
 }

@@ -6,7 +6,7 @@ import { FENCE_FACTOR } from '../runs/fence.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { exactId, exactKey } from '../values/exact-key.ts'
 
-/** If a lane has at most this many items, all of them are read and sorted. */
+/** If the lanes with a name have at most this many items, all of them are read and sorted. */
 const MAX_SORTED = 5_000
 /** The maximum number of parts in one `UNION`. SQLite accepts 500. */
 const MAX_PARTS = 200
@@ -29,7 +29,7 @@ interface Found {
 
 /**
  * Returns the ids of a page of a run's items, in order. Each generation and state is read from its index (fence, state, id), which is in
- * this order. So a page of a run with millions of items costs as much as any other.
+ * this order. So a page without a filter costs the same in a run with millions of items.
  */
 export async function pageOfItems(
   database: Database,

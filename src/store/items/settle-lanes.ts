@@ -9,20 +9,20 @@ import { instantOrNull, type LaneState, readableLane } from './lane-rows.ts'
 /** How an item's end affects its lane. */
 export interface LaneOutcome {
   readonly laneId: number
-  /** `failure`: the circuit breaker counts a failure. `neutral`: only `waitMs` has an effect. */
+  /** `failure`: the circuit breaker counts a failure. `neutral`: the circuit breaker does not change. */
   readonly outcome: 'success' | 'failure' | 'neutral'
-  /** How long the lane must wait; afterwards, its rate is halved. Undefined: not at all. */
+  /** How long the lane must wait, after which it continues at half its rate. Undefined: not at all. */
   readonly waitMs: number | undefined
 }
 
-/** A circuit breaker that has opened or closed. */
+/** A circuit breaker that has opened, opened again or closed. */
 export interface LaneChange {
   readonly laneId: number
   readonly scope: string
   readonly name: string
   /** When one item may begin, to test the lane; undefined: the breaker has closed. */
   readonly openUntil: Date | undefined
-  /** How many times the breaker has opened since the lane last worked. */
+  /** How many times the breaker has opened since the lane's last 20 outcomes were all successes. */
   readonly opens: number
 }
 
@@ -33,7 +33,7 @@ interface Changing extends LaneState {
 /**
  * Stores how the ends of items affect their lanes: waits, rates and circuit breakers. Called only for lanes with something to store.
  *
- * @returns the circuit breakers that have opened or closed
+ * @returns the circuit breakers that have opened, opened again or closed
  */
 export async function settleLanes(
   trx: Transaction<Tables>,
@@ -53,7 +53,7 @@ export async function settleLanes(
   for (const row of rows) {
     const now = dialect.date(row.now).getTime()
     const lane = readableLane(row, dialect)
-    // If a person has edited the row, it is not changed, and the end of the item is still stored.
+    // If a person has edited the row so that it can't be read, it is not changed. The end of the item is still stored.
     if (!lane) continue
     const before: Changing = { ...lane, waitsUntil: undefined }
     const after = (byLane.get(row.id) ?? []).reduce((lane, outcome) => settled(lane, outcome, now), before)
@@ -68,7 +68,7 @@ export async function settleLanes(
         ...{ failures: after.breaker.failures, recent: after.breaker.recent, opens: after.breaker.opens },
         open_until: instantOrNull(openUntil, dialect),
         ...(freeAt !== before.freeAt && { free_at: instantOrNull(freeAt, dialect) }),
-        // In all other cases, a lane that no claim reads stays that way. Items that return to the lane wake it.
+        // `next_at` changes only in these two cases. Otherwise, items that return to the lane wake it.
         ...(row.paused_at === null && blockedUntil > now && { next_at: instantOrNull(blockedUntil, dialect) }),
         ...(row.paused_at === null && isClosedNow && { next_at: dialect.now() }),
       })

@@ -14,8 +14,8 @@ const STEP = 2_000
 /** The maximum number of generations that one sweep handles. */
 const MAX_OPEN = 500
 /**
- * How many lanes one sweep checks for items that are due earlier than their lane. Only lanes that are due later than `FAR_MS` from now are
- * checked.
+ * How many lanes one sweep goes through, to find items that are due earlier than their lane. Of these, it checks only lanes that are due
+ * later than `FAR_MS` from now.
  */
 const CHECKED_LANES = 1_000
 const FAR_MS = 5_000
@@ -48,7 +48,7 @@ export interface DeadItem {
 }
 
 export interface Swept {
-  /** How many items of dead nodes are queued again or are dead. */
+  /** How many items without a live holder are queued again or are dead. */
   readonly recovered: number
   readonly dead: readonly DeadItem[]
   readonly cancelled: number
@@ -60,9 +60,9 @@ export interface Swept {
 }
 
 /**
- * Maintains the items of all open generations: returns items of dead nodes to the queue, cancels queued items of ended runs, closes
- * generations that are over, and wakes lanes that no claim reads although they have queued items. Any node may do this at any
- * time.
+ * Maintains the items of open generations, at most 500 per call: returns items of dead nodes to the queue, cancels queued items of
+ * generations that are over, closes these when no item is left to end, and wakes lanes that no claim reads although they have queued items.
+ * Any node may do this at any time.
  */
 export async function sweepItems(database: Database, request: SweepRequest): Promise<Swept> {
   const { checkedLane = 0, checkedFence: after = 0 } = request
@@ -169,7 +169,7 @@ async function recover(
     let changed = 0
     const dead: DeadItem[] = []
     const counts = new CountChanges()
-    // Items that were lost for the first time share a statement.
+    // Items that were lost in the same way for the first time share a statement.
     const alike = Map.groupBy(lost, (row) => JSON.stringify([row.claims, row.node_id, row.kind, row.tries]))
     for (const group of alike.values()) {
       const [first] = group

@@ -8,7 +8,7 @@ import { NODE_SETTINGS } from './config-store.ts'
 /** What a node reports about the config of one job. */
 export interface ConfigAck {
   readonly jobId: string
-  /** Which version the node uses; undefined if the job has no config. */
+  /** Which version the node uses; undefined if it uses none. */
   readonly version: number | undefined
   /** A newer version that the node does not use, and why. */
   readonly refused: { readonly version: number; readonly problem: string } | undefined
@@ -66,7 +66,7 @@ export class ConfigAckStore {
     }
   }
 
-  /** Returns the live nodes that run the job, oldest first, including those that have not reported a version yet. */
+  /** Returns the live nodes whose code has the job, and those that have not reported yet whether it does, oldest first. */
   async list(jobId: string): Promise<NodeConfig[]> {
     const { db, dialect, broken } = this.#database
     const rows = await db

@@ -80,7 +80,7 @@ export class ConfigStore {
   /**
    * Adds a version that changes the current one. If there are two changes at the same time, the second sees the first.
    *
-   * @param changed receives the newest versions whose `effectiveFrom` has passed, newest first
+   * @param changed returns the new config; receives the newest configs whose `effectiveFrom` has passed, newest first, at most 20
    */
   async change(
     jobId: string,
@@ -278,7 +278,7 @@ function readable({ config }: { readonly config: string }): unknown[] {
 
 /** How many version numbers a save tries, because other nodes may take the same numbers. */
 const MAX_TRIES = 10
-/** After this many unreadable versions, the search for a valid one ends. */
+/** After this many unreadable or refused versions, the search for valid ones ends. */
 const MAX_BROKEN = 1_000
 
 async function lockJob(trx: Database['db'], dialect: Dialect, jobId: string): Promise<void> {

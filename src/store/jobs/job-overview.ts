@@ -10,7 +10,6 @@ import { exactId } from '../values/exact-key.ts'
 import { type Counts, countsOnMysql, failuresOnMysql, newestOnMysql } from './mysql-activities.ts'
 import { mapSound } from '../values/map-sound.ts'
 
-/** A run in its job's overview. */
 export interface OverviewRun {
   readonly id: number
   readonly state: Exclude<RunState, 'queued'>
@@ -33,11 +32,11 @@ export interface JobActivity {
 }
 
 export interface LedgerActivity {
-  /** The instant up to which all planned windows have succeeded or were skipped. Undefined: none is planned yet. */
+  /** The instant up to which all planned windows are in the state `succeeded` or `skipped`. Undefined: none is planned yet. */
   readonly watermark: Date | undefined
-  /** Milliseconds since the start of the oldest window that has not succeeded and was not skipped; 0 if there is none. */
+  /** Milliseconds since the start of the oldest window whose state is neither `succeeded` nor `skipped`; 0 if there is none. */
   readonly lagMs: number
-  /** The windows that have not succeeded and were not skipped. */
+  /** The windows whose state is neither `succeeded` nor `skipped`. */
   readonly open: CappedCount
 }
 
@@ -181,8 +180,8 @@ const LOOKED_THROUGH = 1_000
 
 /**
  * Selects the newest runs of a job on SQLite, which has no index on the ended runs of a job. Runs with a tick are in the index (job_id,
- * tick). Runs without a tick are there too, ordered by id. Queued runs may come before them in these indexes, so one part searches only
- * runs that are older than all queued ones.
+ * tick). Runs without a tick are there too, ordered by id. Many queued runs may come first in this index, so one part searches only runs
+ * that are older than all queued ones.
  */
 function newestByTick(jobId: string, runs: number): RawBuilder<unknown>[] {
   const id = exactId(jobId)

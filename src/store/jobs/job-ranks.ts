@@ -12,11 +12,14 @@ export interface JobRank {
   readonly hasWindows: boolean
   readonly isOverridden: boolean
   /**
-   * Since when the job is late, in milliseconds since the epoch. This is its overdue tick, or the start of its oldest window that has not
-   * succeeded and was not skipped. Infinity: it is not late.
+   * Since when the job is late, in milliseconds since the epoch: its overdue tick or `oldestOpen`, whichever is earlier. Infinity: it is
+   * not late.
    */
   readonly lateSince: number
-  /** The start of the job's oldest window that has not succeeded and was not skipped, in milliseconds. Infinity: there is none. */
+  /**
+   * The start of the job's oldest window whose state is neither `succeeded` nor `skipped`, in milliseconds since the epoch. Infinity: there
+   * is none.
+   */
   readonly oldestOpen: number
   /** Whether a run that was requested within the last 24 hours has failed. */
   readonly hasFailed: boolean
@@ -32,7 +35,7 @@ interface RankRow {
   readonly has_failed: number
 }
 
-/** How many jobs one statement reads. It reads seven index entries for each job, and must not block the event loop for long. */
+/** How many jobs one statement reads. It reads several index entries for each job, and must not block the event loop for long. */
 const JOBS_AT_ONCE = { mysql: 2_000, sqlite: 500 } as const
 /** How long a ranking is used, as a multiple of the time that it took. So rankings take at most a few percent of the database's time. */
 const USES_PER_COST = 20
@@ -117,7 +120,9 @@ async function ranksOf(database: Database): Promise<readonly JobRank[]> {
     .sort(byAttention)
 }
 
-/** Reads the ranks of the jobs after an id. It reads one index entry for each state of a window, and one for failures. */
+/**
+ * Reads the ranks of the jobs after an id. For each job, it reads one index entry for each state of an open window, and one for failures.
+ */
 async function rankRows({ db, dialect }: Database, after: string, since: number): Promise<readonly RankRow[]> {
   const isMysql = dialect.name === 'mysql'
   const never = isMysql ? sql`TIMESTAMP '9999-12-31 00:00:00'` : sql`'9999'`

@@ -23,7 +23,7 @@ export interface JobRegistration {
   readonly isBoundary?: (instant: Date, schedule: string) => boolean
 }
 
-/** A job that is new or whose declaration has changed. */
+/** A job that is new, or whose windows were added or removed. */
 export interface AddedJob {
   readonly id: string
   /** When the job is planned next; undefined if it has no schedule. */

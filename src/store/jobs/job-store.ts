@@ -25,13 +25,12 @@ export interface JobFilter {
   readonly ids?: readonly string[]
   /** Only jobs whose schedule was set at run time (true), or whose schedule is the one in code (false). */
   readonly isOverridden?: boolean
-  /** Only jobs with larger ids, such as the `next` of the previous page. */
+  /** Only jobs with larger ids than this, such as the `next` of the previous page. */
   readonly after?: string
   /** The maximum number of jobs. Default 100. */
   readonly limit?: number
 }
 
-/** A page of jobs, in the order of their ids. */
 export interface JobPage<Job = JobRow> {
   readonly jobs: readonly Job[]
   /** The value to pass as `after` for the next page; undefined on the last page. */
@@ -57,7 +56,7 @@ export class JobStore {
    * Writes the jobs as declared in code. A paused job stays paused. If a job's schedule has not changed, it keeps its cursors, so its
    * missed ticks are found. A changed schedule continues where the old windows end.
    *
-   * @throws BrokenRow if the cursors of one of these jobs can't be read; nothing is written
+   * @throws BrokenRow if the cursors of a job whose schedule or windows have changed can't be read
    * @returns the jobs that nodes with older code do not plan: new jobs, and jobs whose windows were added or removed
    */
   register(registrations: readonly JobRegistration[]): Promise<AddedJob[]> {
@@ -89,8 +88,8 @@ export class JobStore {
   }
 
   /**
-   * Returns the schedules that have set the bounds of a job's windows over time, oldest first. Empty if no node has started with the job
-   * yet.
+   * Returns the schedules that have set the bounds of a job's windows over time, oldest first. Empty if the job has no windows, or if no
+   * node has started with it yet.
    */
   async generations(jobId: string): Promise<readonly StoredGeneration[]> {
     const { db, dialect } = this.#database
@@ -142,8 +141,8 @@ export class JobStore {
 
   /**
    * Returns a page of jobs, those that need attention first: late jobs, beginning with the one that has been late longest; then jobs with
-   * failures; then the others by id. The order changes with the jobs, so a later page may repeat a job. `after` is the last job of the
-   * previous page.
+   * failures; then the others by id. The order changes with the jobs, so a later page may repeat a job or leave one out. `after` is the
+   * last job of the previous page.
    */
   async pageByAttention({ after, limit = 100, search, ...filter }: JobFilter): Promise<JobPage> {
     const { state, hasWindows, ids, isOverridden } = filter

@@ -18,8 +18,8 @@ const FIRST_STEP = 256
 const previous = new WeakMap<Database, { readonly atMs: number; readonly since: number }>()
 
 /**
- * Finds the runs of the last 24 hours. Usually sends five statements, three of them at the same time. The first search of a process sends
- * about 20 more.
+ * Finds the runs of the last 24 hours. Usually sends three statements at the same time, and then two more. The first search of a process
+ * sends about 20 more.
  */
 export async function lastDay(database: Database): Promise<LastDay> {
   const { db, dialect } = database
@@ -63,7 +63,7 @@ async function sinceBefore(
 
 /**
  * Whether the run with this id was stored at an instant or later. If there is no such run, the next one decides, or the previous one for
- * the side `before`. False if there is none either.
+ * the side `before`. False if there is no run on that side.
  */
 async function isStoredSince(
   { db, dialect }: Database,

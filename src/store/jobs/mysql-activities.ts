@@ -12,14 +12,14 @@ export const BEGUN = ['running', 'succeeded', 'failed', 'cancelled', 'skipped'] 
 const RUNS = sql`piko_run r FORCE INDEX (run_job)`
 const WINDOWS = sql`piko_window r FORCE INDEX (window_state)`
 
-/** Selects an entry of the index (job_id, state, id), counted from the newest; null if there are fewer. */
+/** Selects the id at a place of the index (job_id, state, id), where 0 is the newest; null if there are fewer entries. */
 function nthNewest(state: string, place: number): RawBuilder<number | null> {
   return sql`(SELECT r.id FROM ${RUNS} WHERE r.job_id = j.id AND r.state = ${sql.lit(state)} ORDER BY r.id DESC LIMIT ${sql.lit(place)}, 1)`
 }
 
 /**
- * Selects the number of a job's rows in a state, or a greater number than `most` if there are more. Looks first whether there are more,
- * because a count of a limited subquery would need a temporary table for each job.
+ * Selects the number of a job's rows in a state, or `most` + 1 if there are more than `most`. Checks first whether there are more, because
+ * a count of a limited subquery would need a temporary table for each job.
  */
 function countOf(from: RawBuilder<unknown>, state: string, most: number): RawBuilder<number> {
   const rows = sql`FROM ${from} WHERE r.job_id = j.id AND r.state = ${sql.lit(state)}`
@@ -28,7 +28,7 @@ function countOf(from: RawBuilder<unknown>, state: string, most: number): RawBui
 
 const among = (jobIds: readonly string[]): RawBuilder<unknown> => sql`(${sql.join(jobIds.map(exactId))})`
 
-/** Counts the queued and running runs and the open windows of each job. Reads the index entries of each job only once. */
+/** Counts the queued and running runs and the open windows of each job, each only up to a limit. */
 export async function countsOnMysql({ db }: Database, jobIds: readonly string[], most: number): Promise<Counts> {
   const open = sql.join(
     OPEN_WINDOWS.map((state) => countOf(WINDOWS, state, most)),
@@ -48,7 +48,7 @@ export async function countsOnMysql({ db }: Database, jobIds: readonly string[],
   )
 }
 
-/** Returns the number of each job's failed runs of the last day. */
+/** Returns the number of each job's failed runs of the last day, or `most` + 1 if there are more than `most`. */
 export async function failuresOnMysql(
   { db }: Database,
   jobIds: readonly string[],
@@ -57,7 +57,8 @@ export async function failuresOnMysql(
 ): Promise<Counts> {
   const found: Counts = new Map()
   let few = jobIds
-  // Only if there were many runs can a job have more failures than are counted.
+  // If the day had few runs, all failures can be counted. Otherwise, this first finds the jobs with more than `most` failures, which are
+  // not counted.
   if (end - since > most * jobIds.length) {
     const { rows } = await sql<{ id: string; last: number | null }>`
       SELECT j.id, ${nthNewest('failed', most)} AS last FROM piko_job j WHERE j.id IN ${among(jobIds)}

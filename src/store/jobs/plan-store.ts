@@ -133,8 +133,7 @@ export class PlanStore {
       return {
         id: row.id,
         schedule: row.planned_schedule,
-        // A job with windows uses its cursor. A job without a next tick is due once more; then the planner finds that there are no more
-        // ticks.
+        // If no next tick is stored, the cursor of a job with windows stands in for it.
         nextTick: optionalDate(row.next_tick, dialect) ?? windowCursor,
         windowCursor,
         hasWindows: row.windows !== null,

@@ -36,7 +36,6 @@ export interface PlanDecision {
   readonly windowCursor: Date | undefined
 }
 
-/** The result of one pass of planning. */
 export interface PlanResult {
   /** The number of jobs that were due. */
   readonly due: number

@@ -147,7 +147,7 @@ async function reschedule(
   return {
     ...changes,
     next_tick: nextTick,
-    // The planner finds the next tick from the cursor, which is kept.
+    // The planner finds the next tick from the cursor.
     plan_at: dialect.now(),
     ledger_start: dialect.instant(ledger.start),
     window_cursor: dialect.instant(ledger.cursor),
@@ -155,8 +155,9 @@ async function reschedule(
 }
 
 /**
- * Returns where the ledger of a job with a changed schedule begins and continues. It continues at the end of the old windows. If the code
- * moves the first start earlier and windows can continue from there, the planner returns to that start and skips existing windows.
+ * Returns where the ledger of a job begins and continues if its schedule or windows have changed. It continues at the end of the old
+ * windows. If the code only moves the first start earlier and windows can continue from there, the planner returns to that start and skips
+ * existing windows.
  *
  * @param first the schedule of the oldest windows
  */

@@ -8,7 +8,7 @@ const COLUMNS = ['id', 'next_tick', 'plan_at', 'window_cursor', 'ledger_start', 
 
 /**
  * Stores where planning continues, for many jobs in one statement. The INSERT only updates rows, because all of them exist and are locked.
- * When a ledger has windows, its beginning may only move earlier.
+ * A stored beginning of a ledger only moves earlier.
  */
 export async function updatePlans(
   trx: Transaction<Tables>,

@@ -1,4 +1,4 @@
-// The thread of the heartbeat loads this file. So it may import only modules whose types Node can strip.
+// The thread of the heartbeat loads this file, so this file may import only modules whose types Node can strip.
 import { write } from 'node:fs'
 import { BEATS, DEBUGGED, type HeartbeatMemory } from './heartbeat-memory.ts'
 
@@ -13,7 +13,7 @@ export interface BlockPolicy {
 const LOOKS = 20
 const MIN_LOOK_MS = 10
 const MAX_LOOK_MS = 1_000
-/** How long to wait before SIGKILL, because the process may have a handler for the first signal. */
+/** How long to wait before SIGKILL, because the process may have a handler for SIGABRT. */
 const KILL_AFTER_MS = 2_000
 
 /** Returns the interval in milliseconds at which the event loop reports that it runs, and at which the thread checks this. */
@@ -22,8 +22,8 @@ export function lookMs({ maxMs }: BlockPolicy): number {
 }
 
 /**
- * Watches whether the event loop of the main thread is still running. It measures time by counting its own checks, which stop while the
- * process or its machine is suspended. So a suspended process is not mistaken for a blocked one.
+ * Watches whether the event loop of the main thread is still running. It adds up the times between its own checks, each up to a limit. So a
+ * suspended process is not mistaken for a blocked one.
  */
 export class BlockWatch {
   readonly #name: string

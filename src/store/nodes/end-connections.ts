@@ -52,8 +52,8 @@ export function connectionColumns(ids: readonly number[]): ConnectionColumns {
  * ends. If the process is suspended, or its machine has lost power or network, the server ends the connection only after hours (its
  * `wait_timeout`).
  *
- * An id may now belong to another connection. So this ends a connection only if it executes nothing, belongs to the same user and database
- * on this server, and does not belong to a live node. It ignores ids that were stored before the server started.
+ * An id may now belong to another connection. So this ends a connection only if it has been idle for a few seconds, belongs to the same
+ * user and database on this server, and does not belong to a live node. It ignores ids that were stored before the server started.
  */
 export async function endConnections(database: Database, nodeIds: readonly string[]): Promise<EndedConnections> {
   if (database.dialect.name === 'sqlite' || nodeIds.length === 0) return NOTHING
@@ -110,7 +110,7 @@ async function uptimeSeconds(connection: Kysely<Tables>): Promise<number | undef
   return row && Number(row.Value)
 }
 
-/** Returns the existing connections of the same user to the same database. */
+/** Returns those of these connections that still exist and belong to the same user and database as this one. */
 async function processesOf(
   connection: Kysely<Tables>,
   ids: readonly number[],

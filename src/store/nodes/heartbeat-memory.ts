@@ -1,6 +1,6 @@
 /**
- * The memory that a node shares with the thread that renews its lease. It contains points in time of `process.hrtime`, in nanoseconds, and
- * counters.
+ * The memory that a node shares with the thread that renews its lease. It contains two times of `process.hrtime`, in nanoseconds, a counter
+ * and a flag.
  */
 export type HeartbeatMemory = BigInt64Array
 

@@ -50,7 +50,7 @@ export type FromThread = { readonly id: string } & (
 const FIRST_RETRY_MS = 100
 /** How long SQLite itself waits for a lock, in milliseconds. This wait blocks the thread. */
 const BUSY_TIMEOUT_MS = 20
-/** The longest pause before the next try, in milliseconds. */
+/** The longest pause before SQLite is asked again for a lock, in milliseconds. */
 const LOCKED_PAUSE_MS = 40
 
 type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
@@ -79,7 +79,7 @@ class MysqlRenewer implements Renewer {
   }
 
   async renew({ sql, parameters, leaseMs }: Heartbeat): Promise<boolean> {
-    // After this time the answer would come too late.
+    // After this time, another try can still be made before the lease ends.
     const timeout = Math.ceil(leaseMs / 3)
     try {
       const connection = (this.#connection ??= await this.#connect(timeout))
@@ -119,7 +119,7 @@ class SqliteRenewer implements Renewer {
     this.#path = path
   }
 
-  /** Waits for a lock without blocking, because this thread also serves other nodes of the process. */
+  /** Waits for a lock without blocking the thread for long, because the thread also serves other nodes of the process. */
   async renew(heartbeat: Heartbeat, given: AbortSignal): Promise<boolean> {
     const until = performance.now() + heartbeat.leaseMs / 3
     for (;;) {
@@ -181,7 +181,7 @@ async function keep(
         const retryInMs = Math.min(leaseMs / 10, FIRST_RETRY_MS * 2 ** failures++)
         if (dropped.aborted) return
         const message = error instanceof Error ? error.message : String(error)
-        // A late answer counts as an outage too, although the driver reports it with an error of its own.
+        // An unknown error counts as an outage. The driver reports a late answer with such an error.
         const fault = databaseFault(error) ?? 'outage'
         const isOver = process.hrtime.bigint() >= Atomics.load(memory, TRUSTED_UNTIL)
         if (isOver && fault === 'outage') return lose(`the database did not answer for ${leaseMs} ms`)

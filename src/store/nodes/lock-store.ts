@@ -13,7 +13,9 @@ export interface LockHolding {
 
 /** Limits for the leases of a lock. */
 export interface LeaseLimits {
-  /** The longest lease that a holder sets. If a lease ends later than that, a person has edited the row or the clock has changed. */
+  /**
+   * The longest lease that a holder sets. If a lease ends later than this from now, a person has edited the row or the clock has changed.
+   */
   readonly maxMs: number
   /** The remaining time to which a lease that ends too late is shortened, in milliseconds. */
   readonly shortenedMs: number
@@ -138,7 +140,11 @@ export class LockStore {
       : undefined
   }
 
-  /** Returns the lease of a lock, even if it has expired. Undefined if the lock was never acquired. @throws BrokenRow */
+  /**
+   * Returns the fence of a lock; if the lock is held, also its owner and the end of its lease. Undefined if the lock was never acquired.
+   *
+   * @throws BrokenRow
+   */
   async lease(
     name: string,
   ): Promise<{ owner: string | undefined; fence: number; expiresAt: Date | undefined } | undefined> {
@@ -157,7 +163,7 @@ export class LockStore {
 
   /**
    * Lists the locks that are currently held, in the order of their names.
-   * @param after only locks with later names are listed
+   * @param after only locks with later names are listed; without the prefix
    * @throws BrokenRow
    */
   async held(prefix: string, limit: number, after = ''): Promise<{ name: string; fence: number; expiresAt: Date }[]> {

@@ -22,9 +22,7 @@ export interface NodeRow {
 /** The digests of a node's jobs, by job id. */
 export type JobDigests = Readonly<Record<string, string>>
 
-/** A node to register. */
 export interface NewNode extends NodeRow {
-  /** The facts that the node reports about itself. */
   readonly facts?: NodeFacts
   readonly digests?: JobDigests
   /** The secret of the node's link. Undefined: the secret from the settings, which all nodes share. */
@@ -40,7 +38,7 @@ export interface NodeStatus extends NodeRow {
   readonly expiresAt: Date
   /** False if the node's lease has expired. */
   readonly isLive: boolean
-  /** The facts that the node reports; undefined for a node with an older version of Piko. */
+  /** The facts that the node reports; undefined if it has stored none, or if they can't be read. */
   readonly facts: NodeFacts | undefined
 }
 

@@ -7,7 +7,7 @@ import { BrokenRow } from '../values/broken-row.ts'
  * shortened it. If the owner is alive, it renews the lease; otherwise the lease expires.
  */
 export class OddLease extends BrokenRow {
-  /** @param remedy SQL that ends the lease immediately */
+  /** @param remedy the SQL assignment that ends the lease immediately */
   constructor(
     dialect: Pick<Dialect, 'name'>,
     table: 'piko_lock' | 'piko_node',

@@ -7,7 +7,6 @@ import { soundInPages } from '../statements/pages.ts'
 import type { SharedTable } from '../tables.ts'
 import { mapSound } from '../values/map-sound.ts'
 
-/** A version to store. */
 export interface NewShared extends SharedText {
   readonly topic: string
   readonly reason: string | undefined
@@ -23,7 +22,7 @@ export interface SharedSummary extends Omit<SharedRecord, 'value'> {
 /** The maximum number of topics that one statement reads. A statement with more parameters would not be faster. */
 const MAX_TOPICS = 500
 const MAX_REASON = 500
-/** How many rows of a history one read returns. A row may be a megabyte in size. */
+/** The maximum number of rows of a history that one query reads. A row may be a megabyte in size. */
 const PAGE = 20
 const PRUNED_AT_ONCE = 1_000
 

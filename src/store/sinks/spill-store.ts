@@ -44,7 +44,7 @@ const COLUMNS = [
   'changed_at',
 ]
 
-/** Stores how many rows each host keeps on disk. */
+/** Stores how many rows of each run the hosts have put on disk. */
 export class SpillStore {
   readonly #database: Database
 
@@ -76,12 +76,13 @@ export class SpillStore {
     }
   }
 
-  /** Returns the counts of one run. */
   async ofRun(runId: number): Promise<SpilledRows[]> {
     return this.#map(await this.#all().where('run_id', '=', runId).execute())
   }
 
-  /** Returns the counts of rows that their targets have not received yet. Counts that have not changed for the longest time come first. */
+  /**
+   * Returns the counts of runs whose target has not received all rows yet. Counts that have not changed for the longest time come first.
+   */
   async waiting(): Promise<SpilledRows[]> {
     const rows = await this.#all()
       .whereRef('sent_rows', '<', 'spilled_rows')
@@ -92,7 +93,7 @@ export class SpillStore {
   }
 
   /**
-   * Deletes counts that no host has updated for this long.
+   * Deletes some of the counts that no host has updated for this long.
    *
    * @returns whether there may be more of them
    */
@@ -120,7 +121,10 @@ export class SpillStore {
     return found.length === MAX_DELETED
   }
 
-  /** Returns an identity of this database, made of its name and the time of its creation. Every host gets the same result. */
+  /**
+   * Returns an identity of this database, made of its name (on SQLite, the path of its file) and the time of its first migration. On MySQL,
+   * every host gets the same result.
+   */
   async identity(): Promise<string> {
     const { db, dialect, files, location } = this.#database
     const made = await sql<{ made: unknown; name: unknown }>`

@@ -18,7 +18,8 @@ export function keyOf(stored: unknown): string {
 const VISIBLE_ASCII = /^[!-~]+$/
 
 /**
- * Returns the job id to search for. Job ids have only ASCII characters. MySQL would ignore a trailing space, and fail on other characters.
+ * Returns the job id to search for; empty if the id can't exist. Job ids have only visible ASCII characters. MySQL would ignore a trailing
+ * space, and fail on characters that are not ASCII.
  */
 export function exactId(jobId: string): string {
   return VISIBLE_ASCII.test(jobId) ? jobId : ''

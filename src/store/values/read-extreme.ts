@@ -34,7 +34,7 @@ export async function readExtreme(
       )
       .limit(1)
       .executeTakeFirst()
-    // The row was corrected or deleted in the meantime, so the caller reads again.
+    // The row was corrected or deleted in the meantime.
     if (!row) throw thrown
     throw new BrokenRow('piko_window', row, faultsOf(dialect, 'piko_window', row), thrown)
   }

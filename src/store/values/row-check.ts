@@ -26,7 +26,7 @@ const SPANS = 10
 /** Where a check of the runs that are not due continues. */
 interface QueuePlace {
   readonly priority: number
-  /** The check continues after this instant, in the order of the index. Undefined: the check begins with the first entry. */
+  /** The check continues after this instant, in the order of the index. Undefined: the check begins with the first run that is not due. */
   readonly runAt: Date | string | undefined
 }
 
@@ -35,8 +35,8 @@ interface QueuePlace {
  * and an `expires_at` that sorts there never passes. Other faulty rows are reported by the claims, plans and lists that read them.
  *
  * Checks small tables completely, page by page. Of the runs, it checks the running ones and those not due, with the index of the queue. Of
- * the windows, it checks those that no query would find. The history may have millions of runs, so it reads a part each time, and only on
- * SQLite.
+ * the windows, it checks those that no query would find. Of the other runs, which may be millions, each check reads only a part, and only
+ * on SQLite.
  */
 export class RowCheck {
   readonly #database: CheckedDatabase
@@ -159,7 +159,7 @@ export class RowCheck {
     return false
   }
 
-  /** Checks the entries that sort last among the runs of each priority. */
+  /** Checks the entries that sort last among the queued runs of each priority. */
   async #tails(): Promise<boolean> {
     let priority = await nextPriority(this.#database.db, undefined)
     for (let count = 0; priority !== undefined && count < MAX_PRIORITIES; count++) {
@@ -171,8 +171,8 @@ export class RowCheck {
   }
 
   /**
-   * Checks a page of runs that are not due, to find text that sorts between instants. If a page ends between runs with the same instant,
-   * the remaining runs with this instant are left out.
+   * Checks a page of queued runs that are not due, to find text that sorts between instants. If a page ends between runs with the same
+   * instant, the remaining runs with this instant are left out.
    */
   async #notDue(): Promise<boolean> {
     const { dialect } = this.#database
@@ -211,7 +211,7 @@ export class RowCheck {
 const UNFINISHED = ['running', 'paused', 'cancelling'] as const
 const NO_WORD = ['' as never]
 
-/** All checked columns except the string columns that may be large. */
+/** The checked columns that matter for a run that has not ended. */
 const RUN_COLUMNS = [
   'id',
   'job_id',

@@ -12,7 +12,7 @@ export interface Fault {
   readonly example: string
 }
 
-/** Returns the columns of a row that can't be read. Checks only the selected columns. Pure. */
+/** Returns the faults in the columns of a row. Checks only the selected columns. Pure. */
 export function faultsOf(dialect: Pick<Dialect, 'name'>, table: TableName, row: object): readonly Fault[] {
   let faults: Fault[] | undefined
   const { columns } = ROW_RULES[table]

@@ -18,7 +18,7 @@ type Builder = ExpressionBuilder<Tables, 'piko_window'>
 
 /**
  * Searches for windows that no query reads, because their start sorts before or after every instant, or because their state is invalid.
- * Also checks windows that have not run yet. Readers report all other broken windows.
+ * Also checks the windows in the states `pending` and `waiting`. Readers report all other broken windows.
  *
  * @returns the job after which to continue; undefined if all are checked
  */
