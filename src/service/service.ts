@@ -428,7 +428,7 @@ export abstract class Service implements AsyncDisposable {
     body: (signal: AbortSignal) => unknown,
     options: CrontabOptions & { name?: string } = {},
   ): void {
-    const schedule = crontabSchedule(expression, options)
+    const schedule = crontabSchedule(expression, options, 'addCrontab')
     const name = options.name ?? (body.name || 'crontab')
     this.#living('addCrontab').crontab(name, expression, schedule, body)
   }

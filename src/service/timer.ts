@@ -1,4 +1,5 @@
-import { describe } from '../errors.ts'
+import { aText, anything, flag, type OptionChecks, problemsText, readOptions } from '../options.ts'
+import { describe, PikoError } from '../errors.ts'
 import { type Duration, durationMs } from '../time/duration.ts'
 import { Schedule } from '../time/schedule.ts'
 import type { Clock } from '../clock.ts'
@@ -162,15 +163,27 @@ export function intervalOf(interval: Duration | number, what: string): number {
 /**
  * Returns the delay before the first tick of a timer, in milliseconds.
  *
- * @throws PikoError `DURATION_INVALID`; `RangeError` if both `immediate` and `after` are given
+ * @throws PikoError `DURATION_INVALID`; `SERVICE_INVALID` for wrong options; `RangeError` if both `immediate` and `after` are given
  */
-export function firstDelayMs(intervalMs: number, { immediate = false, after }: TimerOptions, what: string): number {
+export function firstDelayMs(intervalMs: number, given: TimerOptions, what: string): number {
+  const { immediate = false, after } = checked(what, given, TIMER_CHECKS, "{ after: '5s' }")
   if (after === undefined) return immediate ? 0 : intervalMs
   if (immediate) throw new RangeError(`${what} has immediate and after; pass one of them`)
   return durationMs(after, `after of ${what}`)
 }
 
-/** Returns the schedule of a crontab. @throws PikoError `SCHEDULE_INVALID` */
-export function crontabSchedule(expression: string, options: CrontabOptions = {}): Schedule {
-  return Schedule.of({ kind: 'cron', cron: expression, timezone: options.timezone ?? 'UTC' })
+/** Returns the schedule of a crontab. @throws PikoError `SCHEDULE_INVALID`; `SERVICE_INVALID` for wrong options */
+export function crontabSchedule(expression: string, given: CrontabOptions = {}, what = '@crontab'): Schedule {
+  const { timezone = 'UTC' } = checked(what, given, CRONTAB_CHECKS, "{ timezone: 'Europe/Berlin' }")
+  return Schedule.of({ kind: 'cron', cron: expression, timezone })
+}
+
+// The schedule and the duration have their own errors.
+const TIMER_CHECKS: OptionChecks<TimerOptions & { name?: string }> = { immediate: flag, after: anything, name: aText }
+const CRONTAB_CHECKS: OptionChecks<CrontabOptions & { name?: string }> = { timezone: anything, name: aText }
+
+function checked<T extends object>(what: string, given: T, checks: OptionChecks<T>, example: string): Partial<T> {
+  const { options, problems } = readOptions<T>(given, checks, example)
+  if (problems.length === 0) return options
+  throw new PikoError('SERVICE_INVALID', problemsText(what, problems), { details: { problems } })
 }

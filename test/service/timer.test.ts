@@ -68,6 +68,8 @@ describe('@timer', () => {
     await service.stop()
     expect(() => timer('1s', { after: '1s', immediate: true })).toThrow('pass one of them')
     expect(() => timer('1s', { after: 'soon' as never })).toThrow('soon')
+    expect(() => timer('1s', { aftr: '1s', immediate: 'yes' } as never)).toThrow(/unknown.*aftr.*immediate is "yes"/s)
+    expect(() => crontab('* * * * *', { timezones: 'UTC' } as never)).toThrow(/timezones/)
   })
 
   it('never overlaps: ticks during a run are skipped, counted and reported, and the phase stays', async () => {

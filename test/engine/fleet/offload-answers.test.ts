@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { FleetOffload } from '../../../src/engine/fleet/fleet-offload.ts'
 import { defineRoutes, answer as httpAnswer } from '../../../src/link/index.ts'
 import type { RouteRequest } from '../../../src/link/index.ts'
-import type { FleetAnswer } from '../../../src/offload/fleet/fleet.ts'
+import { offloadRoutes } from '../../../src/engine/fleet/offload-routes.ts'
+import { PikoError } from '../../../src/errors.ts'
+import { declareFleetModule, type FleetAnswer } from '../../../src/offload/fleet/fleet.ts'
+import { moduleHash } from '../../../src/offload/fleet/module-hash.ts'
+import { encoded } from '../../../src/offload/fleet/travel.ts'
+import { moduleFile } from '../../../src/offload/module-file.ts'
+import { offloadPool } from '../../../src/offload/pools.ts'
+import { eventually } from '../../support/app.ts'
 import { linked } from '../../link/support.ts'
 
 /** Sends a call to a node whose route answers with this handler. */
@@ -36,6 +43,24 @@ describe('the answer of another node to an offloaded call', () => {
 
   it('a result that is too large for the link stays there, so that the call runs here', async () => {
     expect(await answered(() => Buffer.alloc(64 * 2 ** 20 + 1))).toEqual({ kind: 'kept' })
+  })
+
+  it('a node that stops gives its calls back, and keeps results that it cannot send', async () => {
+    const pool = offloadPool({ name: 'that-stops', size: 2 })
+    const module = new URL('../../offload/modules/fleet-tasks.ts', import.meta.url)
+    declareFleetModule(module, pool)
+    const link = await linked(defineRoutes({ prefix: '/piko' }).mount(offloadRoutes(() => true)))
+    const offload = new FleetOffload({ to: async () => link, reachable: async () => [] }, () => 'me')
+    const run = (name: string) => {
+      const about = { hash: moduleHash(moduleFile(module).href), file: 'fleet-tasks.ts', priority: 0 }
+      return offload.run('other', { ...about, name, args: encoded([1], 1_000)!, timeoutMs: undefined }, undefined)
+    }
+    expect(await run('echo')).toEqual({ kind: 'value', value: 1 })
+    expect(await run('blob')).toEqual({ kind: 'kept' })
+    const open = run('forever')
+    await eventually(() => expect(pool.stats.running).toBe(1))
+    await pool.close(AbortSignal.abort(new PikoError('STOPPED', 'the app is stopping')))
+    expect(await open).toEqual({ kind: 'busy' })
   })
 
   it('a node whose handler fails refuses the module', async () => {
