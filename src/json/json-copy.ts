@@ -33,7 +33,7 @@ const LEFT_OUT = Symbol('left out')
  * become null, a `Map` becomes `{}`. Each property is read only once, because a getter may return another value later. Undefined properties
  * are left out, as in JSON. Never throws.
  *
- * @param maxBytes a list that certainly exceeds this size is not read
+ * @param maxBytes a value that certainly exceeds this size is refused before it is read completely
  */
 export function jsonCopy(value: unknown, maxBytes = Infinity): JsonCopy {
   const copier = new Copier(maxBytes)
@@ -198,7 +198,7 @@ function define(record: Record<string, unknown>, key: string, value: unknown): v
   else Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
-/** Returns the kind of an object whose content is not in its properties, such as a `Map`. */
+/** Returns the problem of an object whose content is not in its properties, such as a `Map`. */
 function opaqueKind(value: object): string | undefined {
   if (types.isNativeError(value)) return 'is an Error, of which JSON keeps no message: pass the message'
   if (types.isMap(value)) return 'is a Map, of which JSON keeps nothing: pass Object.fromEntries(map)'

@@ -150,8 +150,8 @@ export class UnstorableValue extends RangeError {}
 
 /**
  * Whether a statement failed because of a value. Then the other rows of a batch can still be written. True if the database refuses the
- * value, if Piko or the driver can't send it, or if a row that the statement needs can't be read. Never true for an outage, contention, a
- * wrong statement, a commit with an unknown result, or a bug.
+ * value, if Piko or the driver can't send it, or if a row that the statement needs can't be read. Also true for a server error that Piko
+ * does not know. Never true for an outage, contention, a commit with an unknown result, or a bug.
  */
 export function isRefusedValue(error: unknown): boolean {
   const fault = databaseFault(error)

@@ -10,8 +10,9 @@ interface ServerOptions {
 }
 
 /**
- * If the certificate must name the server's IP address, adds a socket with this address. With the driver's own socket, TLS knows the host
- * only after a name lookup. There is no lookup for an address, so TLS would expect a certificate for "localhost".
+ * If the certificate must name the server's IP address, adds a function that opens the socket with this address. With the driver's own
+ * socket, TLS knows the host only after a name lookup. There is no lookup for an address, so TLS would expect a certificate for
+ * "localhost".
  */
 export function withPeerName<O extends ServerOptions>(options: O): O {
   const { host = '', port = 3306, ssl, keepAliveInitialDelay } = options

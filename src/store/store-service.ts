@@ -20,13 +20,13 @@ export interface StoreServiceParts {
 }
 
 /**
- * Opens the store's connections and migrates the schema at start, and closes the connections at stop. The `store` object stays the same
- * when the service restarts.
+ * Opens the store's connections and migrates or checks the schema at start, and closes the connections at stop. The `store` object stays
+ * the same when the service restarts.
  */
 export class StoreService extends Service {
   readonly store: Store
   readonly isEmbedded: boolean
-  /** Whether all processes that use this store run on this machine. Undefined if that is unknown. */
+  /** Whether the store is on this machine: a file, or a server at a local address. */
   readonly isLocal: boolean
   /** The options for further connections to the same database. */
   readonly options: OpenOptions

@@ -47,7 +47,9 @@ export interface JobTable {
   ledger_start: NullableInstant
   /** The end of the last planned window. Planning continues there. */
   window_cursor: NullableInstant
-  /** A window must succeed within this time after its end, in milliseconds. Null: there is no deadline. */
+  /**
+   * A window must succeed within this time after its end, or the run of a tick after the tick, in milliseconds. Null: there is no deadline.
+   */
   deadline_ms: Generated<number | null>
   /** The kinds of notices for which the job's code has hooks, such as `failure,late`. */
   hooks: Generated<string | null>
@@ -152,9 +154,11 @@ export interface WindowTable {
   job_id: string
   start_at: Instant
   end_at: Instant
-  /** A `pending` window is planned but has not ended. Its run shows whether it is queued or running. */
+  /** The run of a `pending` window is queued or running. */
   state: WindowState
-  /** The run that owns the window. Only that run decides the window's state. Null for a skipped window. */
+  /**
+   * The run that owns the window. Only that run decides the window's state. Null if the window has no run, for example while it is waiting.
+   */
   run_id: number | null
   fence: number | null
   /** The last backfill to which the window belonged. */
@@ -165,7 +169,7 @@ export interface WindowTable {
    */
   wait_job: Generated<string | null>
   wait_at: NullableInstant
-  /** The window's state after its current run has succeeded. Set if an upstream window runs again while that run is running. */
+  /** The window's state after its current run has succeeded. Set if an upstream window began to run again before that run ended. */
   changed_to: Generated<'waiting' | 'stale' | null>
   updated_at: Instant
 }
@@ -317,7 +321,7 @@ export interface BatchSliceTable {
   cancelled: Generated<number | null>
 }
 
-/** The last run that was requested with an idempotency key. */
+/** The last run that was stored with an idempotency key. */
 export interface IdempotencyTable {
   job_id: string
   idempotency_key: string
@@ -331,9 +335,9 @@ export interface IdempotencyTable {
  */
 export interface RateTable {
   job_id: string
-  /** The key of the runs. Empty if the rate limit applies to the whole job. */
+  /** The key of the runs. Empty if the rate limit applies to the whole job. For a limit that all nodes share, its name. */
   rate_key: string
-  /** `[[milliseconds since the epoch, count], …]` as JSON, oldest first. */
+  /** The starts as JSON of `Starts`. */
   starts: string
   /** After this instant, all of the starts are too old to count. */
   expires_at: Instant

@@ -11,7 +11,7 @@ import { type ErrorCode, PikoError } from '../../errors.ts'
  * - `client`: any other status that is not accepted
  * - `redirect`: too many redirects, or a redirect that can't be followed
  * - `size`: the body is larger than `maxBytes`
- * - `body`: the body is not what was expected: not JSON, or refused by the schema
+ * - `body`: the body is not what was expected: not JSON, refused by the schema, or in an unknown encoding
  */
 export type HttpErrorKind = 'network' | 'throttled' | 'server' | 'blocked' | 'client' | 'redirect' | 'size' | 'body'
 

@@ -92,7 +92,7 @@ export function planOf(given: unknown, origin: URL | undefined, client: HttpOpti
   }
 }
 
-/** Moves the user and the password of a URL to a header. */
+/** Moves the user and the password of a URL to a header, and removes its fragment. */
 function cleaned(given: URL): { readonly url: URL; readonly authorization: { readonly authorization?: string } } {
   const url = new URL(given)
   const authorization = basicAuth(url)

@@ -26,7 +26,7 @@ export interface MysqlOptions {
    * instance.
    */
   readonly size?: number
-  /** How long the first use waits for a server that can't be reached. Default `'30s'`. */
+  /** How long to wait for a server that can't be reached, at the first use and later. Default `'30s'`. */
   readonly wait?: Duration
   /** The isolation of a run's transaction. Default: the server's. */
   readonly isolation?: Isolation

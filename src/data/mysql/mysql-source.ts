@@ -16,7 +16,7 @@ export interface OpenTransaction<X> extends Statements {
   readonly extra: X
   commit(): Promise<void>
   rollback(): Promise<void>
-  /** Destroys the connection, even during a statement, so that the server rolls back. */
+  /** Gives the transaction up, even during a statement. Destroys its connection; with Kysely, rolls back after the statement. */
   abandon(): void
 }
 

@@ -11,7 +11,7 @@ import { after } from '../../time/after.ts'
 import { boundValues } from './bound-values.ts'
 import type { MysqlSource, OpenTransaction, Statements } from './mysql-source.ts'
 
-/** The time limit of a rollback. Afterwards the connection is destroyed, and the server rolls back. */
+/** The time limit of a rollback. Afterwards the transaction is abandoned. */
 const MAX_ROLLBACK_MS = 5_000
 
 /** Creates an executor that sends its statements through `statements`. */
@@ -39,8 +39,8 @@ export class TransactionFace<X> {
   readonly #signal: AbortSignal
   #ended: PikoError | undefined
   /**
-   * The error with which the server rolled the transaction back. Later statements are then refused, because the server would execute them
-   * outside of the transaction.
+   * The error after which the server no longer has the transaction. Later statements are then refused, because the server would execute
+   * them outside of the transaction.
    */
   #lost: unknown
   /** The number of statements that the server has not answered yet. */
@@ -81,7 +81,7 @@ export class TransactionFace<X> {
     }
   }
 
-  /** Rolls back. Does not wait for a statement that is still running. Its connection is destroyed instead. */
+  /** Rolls back. Does not wait for a statement that is still running. The transaction is then abandoned instead. */
   async rollback(): Promise<void> {
     this.#end()
     if (this.#running > 0) return this.#open.abandon()

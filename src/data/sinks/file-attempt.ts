@@ -7,7 +7,7 @@ import type { PathTemplate } from './path-template.ts'
 
 /** Turns rows into the bytes of a file. */
 export interface FileFormat {
-  /** Loads the libraries of the format, once per process. */
+  /** Loads the libraries of the format. Called before the first file. */
   readonly load?: () => Promise<void>
   /** Begins a file. */
   readonly begin: (file: FileWriter, place: string) => RowEncoder

@@ -23,7 +23,7 @@ export interface BatchRow {
   /** The run of `onDone`. */
   readonly doneRunId: number | undefined
   readonly createdAt: Date
-  /** When the last run ended. */
+  /** When the batch ended. */
   readonly finishedAt: Date | undefined
 }
 

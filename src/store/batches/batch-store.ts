@@ -34,7 +34,7 @@ export interface EndedBatchRun extends BatchRun {
 export const MAX_OPEN = 100
 /** The maximum number of runs with their errors that one query reads. */
 const PAGE = 200
-/** The maximum number of batches that one statement deletes. */
+/** The maximum number of batches that one call deletes. */
 const DELETED = 50
 
 /**
@@ -59,7 +59,7 @@ export class BatchStore {
     return storeItems(this.#database, opened, runs, onStored)
   }
 
-  /** Closes the slices of a batch whose runs have all ended. See `settleBatch`. */
+  /** Closes those slices of a batch whose runs have all ended. See `settleBatch`. */
   settle(id: number, doneRun: DoneRun): Promise<BatchStep> {
     return settleBatch(this.#database, id, doneRun)
   }
@@ -144,7 +144,7 @@ export class BatchStore {
     })
   }
 
-  /** Yields, page by page, the runs that have not ended and have no cancel request. */
+  /** Yields, slice by slice, the runs that have not ended and have no cancel request. */
   async *openRuns(id: number): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id, 1)) {
       const runs = await runsOfSlice(this.#database, this.#database.db, sliceOf(row))
@@ -156,7 +156,7 @@ export class BatchStore {
     }
   }
 
-  /** Yields, page by page, the ended runs that are in this state. */
+  /** Yields, slice by slice, the ended runs that are in this state. */
   async *runsIn(id: number, state: 'failed' | 'cancelled'): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id)) {
       if (row[state] === 0) continue

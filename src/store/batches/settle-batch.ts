@@ -24,7 +24,7 @@ const MAX_SLICES = 20
 const NOTHING: BatchStep = { ended: undefined, doneRunId: undefined, isMore: false }
 
 /**
- * Closes the slices of a batch whose runs have all ended, oldest first, and ends the batch after the last one. Stores its `onDone` run in
+ * Closes those slices of a batch whose runs have all ended, oldest first, and ends the batch after the last one. Stores its `onDone` run in
  * the same transaction, while the batch's row is locked. So that run exists exactly once, even if several processes call this or die. Stops
  * at the first slice with a run that has not ended, so that a call costs little while a batch runs.
  */

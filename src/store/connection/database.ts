@@ -38,7 +38,7 @@ export interface OpenOptions {
 export interface Database {
   readonly db: Kysely<Tables>
   readonly dialect: Dialect
-  /** Plain SQL on the same connections, for sinks. */
+  /** Plain SQL on the same connections. */
   readonly sql: SqlDatabase
   /** The maximum size of a run's input or output as JSON, in bytes. Also available while the database is closed. */
   readonly maxValueBytes: number
@@ -77,9 +77,12 @@ export interface Database {
   readonly isInside: () => boolean
   /** @throws PikoError `USAGE` inside the function of a user's transaction, on a database with one connection */
   readonly assertOutside: (what: string) => void
-  /** Rejects every call that is waiting for the database, and every later call. Called when the process no longer waits for answers. */
+  /**
+   * On MySQL, rejects every call that is waiting for the database, and every later call. Has no effect on SQLite. Called when the process
+   * no longer waits for answers.
+   */
   readonly cut: () => void
-  /** Waits for running statements. Safe to call twice. */
+  /** Waits for running statements, on MySQL at most 5 s. Safe to call twice. */
   readonly close: () => Promise<void>
 }
 
@@ -88,8 +91,8 @@ export const DEFAULT_SQLITE_PATH = '.piko/piko.db'
 /**
  * Opens the database and makes one round trip to check that it answers.
  *
- * @throws PikoError `DATABASE_UNREACHABLE` if it does not answer, `DATABASE_UNSUPPORTED` if the server is too old, `SETTINGS_INVALID` if
- * the pool is larger than the server allows or a parameter of the DSN is invalid
+ * @throws PikoError `DATABASE_UNREACHABLE` if it does not answer, `DATABASE_UNSUPPORTED` if the server is too old or its
+ * `max_allowed_packet` too small, `SETTINGS_INVALID` if the pool is larger than the server allows or a parameter of the DSN is invalid
  */
 export async function openDatabase(options: OpenOptions): Promise<Database> {
   return options.mysql ? openMysql(options.mysql, options) : openFile(options.sqlitePath, options)

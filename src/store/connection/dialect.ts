@@ -30,7 +30,8 @@ export interface Dialect {
   /** Returns a stored instant as a `Date`. */
   date(value: Date | string): Date
   /**
-   * Whether statements can skip locked rows. False for MySQL before 8.0 and MariaDB before 10.6, where a statement waits for locked rows.
+   * Whether statements can skip locked rows. If not, for example in MySQL before 8.0 and MariaDB before 10.6, a statement waits for locked
+   * rows.
    */
   readonly skipsLocked: boolean
   /** The clauses ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL. Empty on SQLite, which runs only one write transaction at a time. */

@@ -7,7 +7,7 @@ import { MAX_VALUE_BYTES } from '../../json/json.ts'
 import type { Tables } from '../tables.ts'
 
 /**
- * A database that can be closed and opened again while other code uses it, so that the store's service can restart. During a restart,
+ * A database that can be closed and opened again while other code uses it, so that the store's service can restart. While it opens,
  * transactions and plain SQL wait; single queries fail.
  */
 export class ReopenableDatabase implements Database {

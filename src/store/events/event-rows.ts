@@ -3,10 +3,10 @@ import type { ColumnType, Generated } from 'kysely'
 type Instant = ColumnType<Date | string, Date | string, Date | string>
 type NullableInstant = ColumnType<Date | string | null, Date | string | null | undefined, Date | string | null>
 
-/** The changes of one transaction; see `EventStore`. */
+/** Changes of one transaction; see `EventStore`. */
 export interface EventTable {
   id: Generated<number>
-  /** The number of the row's first event, from 1 and without gaps. Null until a reader numbers the row. */
+  /** The number of the row's first event. Null until `EventStore.number` has numbered the row. */
   seq: Generated<number | null>
   /** How many events the row contains. */
   size: number
@@ -17,7 +17,7 @@ export interface EventTable {
 
 export interface EventHeadTable {
   id: number
-  /** The last number given to an event. */
+  /** The last number that was given to an event or skipped. */
   seq: Generated<number>
   /** The number after which events were recorded without gaps. */
   start_seq: Generated<number>

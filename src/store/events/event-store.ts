@@ -7,11 +7,13 @@ import { SETTLE_MS } from './recording.ts'
 
 /** Which events already have numbers, and whether all processes record events. */
 export interface EventHead {
-  /** The id of the last event; 0 before the first one. */
+  /** The last number that was given to an event or skipped. 0 before the first reader. */
   readonly last: number
   /** No event after this one is missing, unless it was deleted. */
   readonly start: number
-  /** Whether every process records events. Shortly after the first reader has begun, some processes may not know it yet. */
+  /**
+   * Whether every process records events. False shortly after the first reader has begun, because some processes may not know of it yet.
+   */
   readonly isComplete: boolean
   readonly isListened: boolean
   /** Whether `listened_until` is so near that a reader must move it forward. */
@@ -25,7 +27,7 @@ export interface EventPage {
   readonly events: readonly LiveEvent[]
   /** The id after which the next page begins. */
   readonly next: number
-  /** Whether events after the requested id are missing: they were deleted, or not recorded because there was no reader. */
+  /** Whether events directly after the requested id are missing: they were deleted, or not recorded because there was no reader. */
   readonly isExceeded: boolean
 }
 
@@ -40,11 +42,12 @@ const DELETED = 500
 const HEAD = 1
 
 /**
- * The events of the fleet. Each transaction that changes the state adds one row with its changes. Readers can't use the ids of rows: if a
- * transaction commits late, its id becomes visible when readers have already passed it. So readers first give numbers to the rows that they
- * see, one reader at a time, while the head's row is locked. The numbers become visible in order and have no gaps.
+ * The events of the fleet. Each transaction that changes the state adds its changes as a row, or as several if there are many. Readers
+ * can't use the ids of rows: if a transaction commits late, its id becomes visible when readers have already passed it. So readers first
+ * give numbers to the rows that they see, one reader at a time, while the head's row is locked. The numbers become visible in order and
+ * have no gaps.
  *
- * Without a reader, no row gets a number, and after some time without readers, no rows are written.
+ * After some time without readers, no rows are written.
  */
 export class EventStore {
   readonly #database: Database

@@ -36,7 +36,7 @@ class Notes {
     if (known.size > 0) this.#touched.set(what, known)
   }
 
-  /** Reads the current content of the changed rows, as the last step of the transaction. */
+  /** Returns the noted changes, and the current content of the noted rows. */
   async packed(trx: Kysely<Tables>, dialect: Dialect): Promise<readonly Packed[]> {
     if (this.#touched.size === 0) return this.#packed
     const groups = [...this.#packed]
@@ -70,8 +70,8 @@ class Notes {
 const open = new WeakMap<object, { readonly notes: Notes; readonly recording: Recording }>()
 
 /**
- * Runs a transaction. Its last statement stores the changes that were noted during the transaction. So an event exists if and only if its
- * change was committed, and there is little time between its number and its commit.
+ * Runs `fn` in its transaction, then stores the changes that were noted during `fn`. So an event exists only if its change was committed,
+ * and there is little time between the insertion of its row and the commit.
  */
 export async function noted<T>(
   trx: Kysely<Tables>,

@@ -88,7 +88,7 @@ export async function migrationStatus(
 /**
  * Checks that the schema has exactly the version that this program needs.
  *
- * @throws PikoError `SCHEMA_NEWER`, or `SCHEMA_OLDER` if migrations are pending
+ * @throws PikoError `SCHEMA_NEWER`, or `SCHEMA_OLDER` if a migration is pending or was interrupted
  */
 export async function assertSchema(database: Database, folder = migrationFolder(database.dialect.name)): Promise<void> {
   const { current, latest, migrations } = await migrationStatus(database, folder)

@@ -52,7 +52,7 @@ const ROW_BYTES = 400
 const MAX_ERROR = 1_000
 const PRUNED_AT_ONCE = 1_000
 
-/** The messages to people. A message is stored together with the change of the alerts that it reports. It is delivered at least once. */
+/** The messages to people. A message about alerts is stored together with their change. A message may be delivered more than once. */
 export class MessageStore {
   readonly #database: Database
 
@@ -74,7 +74,7 @@ export class MessageStore {
         await trx.insertInto('piko_message').values(rows).execute()
       }
       for (const { jobId, problem, lastAt, recoveredAt } of told) {
-        // An alert that has changed since it was read is not marked, so it is reported again.
+        // A recovered alert stays if its job has failed again since the alert was read.
         if (recoveredAt)
           await trx
             .deleteFrom('piko_alert')

@@ -86,7 +86,7 @@ export class NoticeStore {
     })
   }
 
-  /** Lists the open alerts. Those that have not been reported yet come first. */
+  /** Lists alerts. Those that have not been reported yet come first. */
   async alerts(limit = MAX_ALERTS): Promise<Alert[]> {
     const { db, dialect, broken } = this.#database
     const rows = await db
@@ -118,7 +118,9 @@ export class NoticeStore {
     return changes
   }
 
-  /** Marks alerts whose jobs have recovered, and returns them. If there are many alerts, checks only a part of them. */
+  /**
+   * Marks reported alerts about failures whose jobs have recovered, and returns them. If there are many alerts, checks only a part of them.
+   */
   async recover(alerts: readonly Alert[]): Promise<Alert[]> {
     const { db, dialect } = this.#database
     const open = alerts.filter(({ problem, toldAt, recoveredAt }) => problem === 'failure' && toldAt && !recoveredAt)

@@ -9,10 +9,10 @@ const MAX_COUNTED = 1_000
 
 /**
  * Lists the jobs with a deadline, and what is late in each of them. A job with windows is late if the deadline of one of its windows has
- * passed and that window has not succeeded or was not even planned. Any other job is late if the run of its last tick has not succeeded in
- * time. Paused jobs are never late.
+ * passed and that window has not succeeded or was not even planned. Any other job is late if its last tick whose deadline has passed has no
+ * run, or has one that is queued, running or failed. Paused jobs are never late.
  *
- * One statement covers all jobs and reads only a few index entries for each. Each late job needs one more statement.
+ * One statement covers all jobs and reads only a few index entries for each. Each job with late windows needs one more statement.
  */
 export async function overdueJobs(database: Database): Promise<Overdue[]> {
   const { db, dialect } = database

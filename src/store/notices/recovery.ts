@@ -3,12 +3,15 @@ import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 import type { Kysely } from 'kysely'
 
-/** The maximum number of runs after the failed one that are checked: this many of the oldest and this many of the newest. */
+/**
+ * The maximum number of runs that one search on SQLite checks: the oldest and the newest runs without a tick, and the newest ones with a
+ * tick.
+ */
 const LOOKED = 1_000
 
 /**
- * Whether a job has recovered. A job with windows has recovered when each failed window has run again successfully, or was cancelled or
- * skipped. A job without windows has recovered when the failed run was replayed and succeeded, or when a later run succeeded.
+ * Whether a job has recovered. A job with windows has recovered when no window in the alert's span is failed, pending or waiting any more.
+ * A job without windows has recovered when the failed run was replayed and succeeded, or when a later run succeeded.
  */
 export async function hasRecovered({ db, dialect }: Database, { jobId, runId, window }: Alert): Promise<boolean> {
   if (window) {

@@ -8,7 +8,7 @@ export interface JobTableTable {
   layout: string
 }
 
-/** The rows of a window in a fenced table, counted when a claim ended the window. */
+/** How many rows of a fenced table belong to a window. Stored when a claim ends the window. */
 export interface WindowRowsTable {
   job_id: string
   table_name: string

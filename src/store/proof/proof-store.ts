@@ -52,7 +52,7 @@ export interface RowGroup {
   readonly checksum: number | undefined
 }
 
-/** The rows of a table that were recorded when a window ended. */
+/** What was recorded about the rows that a claim wrote to a table for a window. */
 export interface RecordedRows {
   readonly fence: number
   /** The number of rows; undefined if they could not be counted. */
@@ -107,9 +107,9 @@ export class ProofStore {
   }
 
   /**
-   * Lists the windows whose rows do not match their runs. There are three cases. A succeeded window was not ended by the last claim of its
-   * run, or its run did not succeed. A window did not succeed although its run did. Or a window has another job or other bounds than its
-   * run. If the run was deleted because of its age, the window counts as matching.
+   * Lists the windows whose rows do not match their runs. There are three cases. A succeeded or stale window was not ended by the last
+   * claim of its run, or its run did not succeed. A window did not succeed and is not waiting, although its run succeeded. Or a window has
+   * another job or other bounds than its run. If the run was deleted because of its age, only its id is compared.
    */
   async suspects(jobId: string, { from, to }: TimeRange, limit: number): Promise<SuspectWindow[]> {
     const { db, dialect } = this.#database
@@ -179,7 +179,10 @@ export class ProofStore {
       .where('w.job_id', '=', exactId(jobId))
   }
 
-  /** Returns the recorded rows of a table in windows that start in the range. The keys are the starts of the windows in milliseconds. */
+  /**
+   * Returns what was recorded about the rows of a table, for windows that start in the range. The keys are the starts of the windows in
+   * milliseconds.
+   */
   async recorded(jobId: string, table: string, { from, to }: TimeRange): Promise<Map<number, RecordedRows>> {
     const { db, dialect } = this.#database
     const rows = await db

@@ -51,7 +51,7 @@ export class CancelStore {
     this.#database = database
   }
 
-  /** Requests the cancellation. Ignores runs that have ended, are unknown, or were queued after the call. */
+  /** Requests the cancellation. Ignores runs that have ended, are unknown, or were created after the call. */
   async request(filter: CancelFilter, onRefused = throwRefusal): Promise<CancelResult> {
     let cancelled = 0
     let requested = 0
@@ -83,7 +83,7 @@ export class CancelStore {
     return count
   }
 
-  /** Returns a number that changes with each cancel request for a run of this node. */
+  /** Returns a number that changes whenever runs of this node get cancel requests. */
   async mark(nodeId: string): Promise<number | undefined> {
     const { db } = this.#database
     const row = await db.selectFrom('piko_node').select('cancels').where('id', '=', nodeId).executeTakeFirst()

@@ -30,14 +30,15 @@ export interface CommitRules {
  * Stores the user's writes, the run's success and its window's state in one transaction. Retries after a deadlock, a lock timeout, a busy
  * file, or a connection that broke before the commit was sent.
  *
- * Locks the run's row last. So if the process is suspended during `fn`, another node can recover the run immediately, and need not wait
- * until the server closes the connection.
+ * Locks the run's row only after `fn`. So if the process is suspended during `fn`, another node can recover the run immediately, and need
+ * not wait until the server closes the connection.
  *
  * If the answer to the commit is lost, the commit may still have been executed. So this reads the run's row until the database answers.
  *
  * @returns the result of `fn`, which is stored as the run's output
- * @throws PikoError `LEASE_LOST` if the claim is no longer valid, `TRANSACTION_TIMEOUT`, the reason of `signal`, and the errors of `fn` and
- * `isWanted`; nothing is written
+ * @throws PikoError `COMMIT_UNKNOWN` if `giveUp` aborts before the database answers. With any other error, nothing is written: `LEASE_LOST`
+ * if the claim is no longer valid, `TRANSACTION_TIMEOUT`, `USAGE` for an output that can't be stored, the reason of `signal`, and the
+ * errors of `fn` and `isWanted`
  */
 export async function commitRun<T>(
   database: Database,

@@ -58,8 +58,8 @@ export async function settleWindowsOf(
     .set({
       fence: sql<number>`run_id * ${sql.lit(FENCE_FACTOR)} + (SELECT claims FROM piko_run WHERE id = run_id)`,
       updated_at: dialect.now(),
-      // If an upstream window ran again while this run was running, this window becomes stale or runs again. MySQL assigns columns from
-      // left to right, so `changed_to` is reset last.
+      // If an upstream window began to run again before this run succeeded, this window becomes stale or runs again. MySQL assigns columns
+      // from left to right, so `changed_to` is reset last.
       ...(state === 'succeeded'
         ? {
             state: sql<WindowState>`COALESCE(changed_to, 'succeeded')`,

@@ -43,8 +43,8 @@ export async function enqueueIn(
 }
 
 /**
- * Locks all keys in one statement. The transaction may stay open for a long time. Locking the keys one by one could cause a deadlock with a
- * transaction that locks them in a different order.
+ * Locks the keys of all requests in the same order as other transactions do, because this transaction may stay open for a long time.
+ * Locking each key only when its run is stored could cause a deadlock.
  */
 async function holdKeys({ db, dialect }: Database, query: RunQuery, requests: readonly NewRun[]): Promise<void> {
   const [first, ...others] = requests

@@ -114,7 +114,10 @@ function reopened(finish: Finish): Finish {
   return { ...finish, transition: { to: 'queued', counted: false, delayMs: 0 } }
 }
 
-/** Ends runs. Returns the number of changed rows. Adds to `cancelled` the fences of runs that were cancelled instead of queued. */
+/**
+ * Writes how claims end. Returns the number of changed rows. Adds to `cancelled` the fences of runs that were cancelled instead of queued,
+ * except for those that `lostOf` finds.
+ */
 async function settleRuns(
   trx: Transaction<Tables>,
   dialect: Dialect,

@@ -11,7 +11,7 @@ import { fenceOf } from './fence.ts'
 import { halved } from '../statements/halved.ts'
 import type { Tables } from '../tables.ts'
 
-/** A run that stays unchanged because the database refuses to return it to the queue. */
+/** A run that stays unchanged because the database refuses to change it. */
 export interface NotGivenBack {
   readonly runId: number
   readonly refusal: unknown
@@ -30,7 +30,7 @@ interface Claimed {
 
 /**
  * Returns to the queue the running runs that no node executes. Their attempts do not count and are recorded as lost. Runs with a cancel
- * request end as cancelled, together with their windows. Skips runs that were claimed again.
+ * request end as cancelled, together with their windows. Skips runs that were claimed again or whose rows are locked.
  *
  * @param lostAttempts a run fails instead if this many nodes died while they ran it
  * @returns `refused`: runs whose rows the database refuses to change, for example because of a user's trigger; the others are returned

@@ -64,7 +64,7 @@ export async function* idBatches(
   }
 }
 
-/** Returns the smallest or the greatest id. Two queries are needed, because SQLite would read all runs for a query that returns both. */
+/** Returns the smallest or the greatest id, but not both, because for both in one query SQLite would read all runs. */
 export async function endOfRuns({ db }: Database, order: 'asc' | 'desc'): Promise<number | undefined> {
   return (await db.selectFrom('piko_run').select('id').orderBy('id', order).limit(1).executeTakeFirst())?.id
 }

@@ -10,7 +10,7 @@ import type { RunTable } from '../tables.ts'
 export const MAX_RECOVERED = 1_000
 
 export interface Recovered extends GivenBack {
-  /** The nodes that held the recovered runs. */
+  /** The nodes that held these runs. */
   readonly nodeIds: readonly string[]
   /** Where the next call continues; undefined if no run with a greater id is left. */
   readonly next: number | undefined

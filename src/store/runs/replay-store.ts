@@ -41,7 +41,8 @@ const BATCH = 200
 
 /**
  * Queues ended runs again. Failed and cancelled runs stay in the table, so this table also serves as the dead-letter queue. A replayed run
- * starts as if it had never run, but its fences keep increasing. So a late write of an earlier attempt is still refused.
+ * keeps its finished steps, and its attempts are counted from 1 again. Its fences keep increasing, so a late write of an earlier attempt is
+ * still refused.
  *
  * Locks are acquired in this order: runs by id, backfills by id, windows, batches by id.
  */
@@ -135,7 +136,7 @@ export class ReplayStore {
   }
 
   /**
-   * Queues an ended run again, in the given transaction. The run continues with its existing items.
+   * Queues a failed or cancelled run again, in the given transaction. The run continues with its existing items.
    *
    * @returns whether it was queued
    */

@@ -10,9 +10,9 @@ export interface RunFilter {
   readonly jobId?: string
   readonly state?: RunState
   readonly kind?: RunKind
-  /** Only runs that were requested at this time or later. */
+  /** Only runs that were created at this time or later. */
   readonly from?: InstantInput
-  /** Only runs that were requested before this time. */
+  /** Only runs that were created before this time. */
   readonly to?: InstantInput
   /** Only runs whose last error contains this text. */
   readonly error?: string
@@ -52,7 +52,7 @@ export function errorContains(text: string) {
   return sql<boolean>`piko_run.error LIKE ${pattern} ESCAPE '!'`
 }
 
-/** The size of a row in bytes. Leaves out a few columns whose size is known. */
+/** The size of a row's large columns, in bytes. */
 export const BYTES = sql<number>`
   COALESCE(octet_length(config), 0) + COALESCE(octet_length(input), 0) + COALESCE(octet_length(output), 0) + COALESCE(octet_length(error), 0)
 `.as('bytes')

@@ -31,9 +31,9 @@ function noBatches(): BatchFigures {
 export const MAX_RUNS = 2_000
 
 /**
- * The queue and the history of runs, in one narrow table. Every change of a claimed run checks its fence.
+ * The queue and the history of runs, in one narrow table. Every change that a node makes to its claimed runs checks their fences.
  *
- * Every transaction acquires locks in this order: runs, job rows, windows.
+ * Its transactions acquire locks in this order: runs, job rows, windows.
  */
 export class RunStore {
   readonly #database: Database
@@ -95,7 +95,7 @@ export class RunStore {
   }
 
   /**
-   * Stores how claims ended, together with the windows that they own, in one transaction.
+   * Stores how claims ended, together with the state of their windows, in one transaction.
    *
    * A run with a cancel request is cancelled instead of queued again.
    */
@@ -140,7 +140,7 @@ export class RunStore {
     return runs[0]
   }
 
-  /** Finds the run of a tick, or of the last planned tick. Uses the index (job_id, tick). */
+  /** Finds the run of a tick, by default of the last tick that has a run. Uses the index (job_id, tick). */
   async findTick(jobId: string, tick: Date | undefined): Promise<Run | undefined> {
     const { db, dialect } = this.#database
     let query = db.selectFrom('piko_run').selectAll().where('job_id', '=', exactId(jobId)).where('tick', 'is not', null)

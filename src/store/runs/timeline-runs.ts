@@ -19,7 +19,7 @@ export interface TimelineFilter {
   readonly limit?: number
 }
 
-/** A run without its config, input and output. */
+/** A run without its config, input, output, error, fence and priority. */
 export interface TimelineRun extends Omit<
   Run,
   'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'
@@ -34,7 +34,7 @@ export interface TimelineRun extends Omit<
 export interface RunTimeline {
   /** The runs, newest first. */
   readonly runs: readonly TimelineRun[]
-  /** Whether these are all runs of the range. Otherwise they are a sample, spread evenly over the ids. */
+  /** False if runs of the range are missing. Then these are the newest ones, or a sample that is spread evenly over the ids. */
   readonly isWhole: boolean
 }
 
@@ -138,7 +138,7 @@ function stillRunning(database: Database, range: Window, jobId: string | undefin
     .execute()
 }
 
-/** Whether a run was queued or running at some time in the range. */
+/** Selects the runs that waited or ran at some time in the range. */
 function activeIn({ db, dialect }: Database, { start, end }: Window) {
   return db
     .selectFrom('piko_run')

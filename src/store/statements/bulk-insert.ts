@@ -7,8 +7,8 @@ export const NOW = Symbol('now')
 export type Cell = string | number | Date | null | typeof NOW
 
 /**
- * Text that has the same meaning between single quotes in every SQL mode and character set: printable ASCII without quotes and backslashes.
- * Excludes the driver's placeholder character, too.
+ * Text that has the same meaning between single quotes in every SQL mode and character set: printable ASCII without single quotes and
+ * backslashes. Excludes the driver's placeholder character, too.
  */
 export const PLAIN = /^[ -&(->@-[\]-~]*$/
 

@@ -4,10 +4,7 @@ import { chunksOf } from './chunks.ts'
 /** How many strings are sorted or merged before the clock is read again. */
 const SLICE = 2_000
 
-/**
- * Sorts many strings like `sort`, but in slices, and lets the event loop run in between. If there are only a few strings, sorts them
- * immediately.
- */
+/** Sorts many strings like `sort`, but in slices, and lets the event loop run in between. A few strings are sorted in one slice. */
 export async function sortInTurns(texts: readonly string[]): Promise<string[]> {
   let parts: string[][] = []
   for (const part of chunksOf(texts, SLICE)) {

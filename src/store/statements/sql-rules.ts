@@ -89,7 +89,9 @@ function isCompound(head: readonly string[]): boolean {
   return head[0] === 'create' && head.some((word) => COMPOUND.has(word))
 }
 
-/** Returns the problem of a statement whose effect would remain on the connection and change later statements of other callers. */
+/**
+ * Returns the problem of a statement that would begin or end a transaction, or change the connection for later statements of other callers.
+ */
 function sessionProblem(head: readonly string[], assigned: Assignments): string | undefined {
   const [verb = '', next = ''] = head
   const name = `${verb}${/^\w/.test(next) ? ` ${next}` : ''}`.toUpperCase()

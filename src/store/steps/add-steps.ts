@@ -20,13 +20,13 @@ const COLUMNS = sql.join(STEP_COLUMNS.map((column) => sql.ref(column)))
  * Stores steps of claims that are still valid, many in one statement. There is no transaction, so a node that dies leaves no locked run. If
  * the answer is lost, the statement can be repeated, because it writes the same rows again.
  *
- * An existing row is replaced. While the claim is valid, such a row can only belong to this claim, or was edited by a person, or comes from
- * an earlier claim that this attempt could not see.
+ * An existing row is replaced. While the claim is valid, such a row comes from this claim, from a person, or from an earlier claim whose
+ * row this attempt could not read.
  */
 export async function addSteps(database: Database, steps: readonly NewStep[]): Promise<StepStored[]> {
   const { dialect } = database
   const stored = new Map<NewStep, StepStored>()
-  // Rows are locked in the order of the primary key, as in every statement that locks many runs.
+  // Runs are locked in the order of the primary key, as in every statement that locks many of them.
   const inOrder = steps.toSorted((one, other) => one.claim.runId - other.claim.runId)
   for (const batch of batchesOf(inOrder, bytesOf, { maxRows: MAX_ROWS, maxBytes: dialect.sizes.batch })) {
     await halved(

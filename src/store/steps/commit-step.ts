@@ -28,13 +28,13 @@ export const STORED_BY_ANOTHER = Symbol('stored by another')
  * Stores the user's writes and the step in one transaction. Retries after a deadlock, a lock timeout, a busy file, or a connection that
  * broke before the commit was sent. In all these cases nothing was written.
  *
- * Locks the run's row last, as `commitRun` does. In a cluster, another member may return the run to the queue at the same moment. Then the
- * step's row decides, because only one of the two can insert it.
+ * Locks the run's row only after `fn`, as `commitRun` does. In a cluster, another member may return the run to the queue at the same
+ * moment. Then the step's row decides, because only one claim can insert it.
  *
  * If the answer to the commit is lost, reads the step's row until the database answers, since the commit may have arrived.
  *
- * @throws PikoError `LEASE_LOST` if the claim is no longer valid, `TRANSACTION_TIMEOUT`, the reason of `signal`, and the errors of `fn` and
- * `isWanted`; nothing is written
+ * @throws PikoError `COMMIT_UNKNOWN` if `giveUp` aborts before the database answers. With any other error, nothing is written: `LEASE_LOST`
+ * if the claim is no longer valid, `TRANSACTION_TIMEOUT`, the reason of `signal`, and the errors of `fn` and `isWanted`
  */
 export async function commitStep<T>(database: Database, commit: StepCommit<T>): Promise<T | typeof STORED_BY_ANOTHER> {
   const { dialect } = database
@@ -78,7 +78,7 @@ export async function commitStep<T>(database: Database, commit: StepCommit<T>): 
   }
 }
 
-/** Whether the step is committed. If a commit is still running on a lost connection, the lock of the step's row makes this wait for it. */
+/** Whether the step is committed. If a commit is still running on a lost connection, this function waits for its lock on the step's row. */
 function isCommitted(
   { transaction, dialect }: Database,
   { claim, name }: StepOwner & { name: string },

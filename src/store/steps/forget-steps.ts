@@ -3,7 +3,7 @@ import type { Tables } from '../tables.ts'
 import { exactKey } from '../values/exact-key.ts'
 
 /**
- * Deletes a step of each run and all steps that finished after it. If a run does not have the step, it keeps all its steps.
+ * Deletes a step of each run and all steps that were stored after it. If a run does not have the step, it keeps all its steps.
  *
  * @param runIds runs whose rows the transaction has locked
  * @returns the number of deleted steps
@@ -38,7 +38,7 @@ export function countFrom(db: Kysely<Tables>, name: string) {
     .where(sql<SqlBool>`(step.fence > first.fence OR (step.fence = first.fence AND step.seq >= first.seq))`)
 }
 
-/** Restarts the waits of these runs from now, so that they do not time out immediately. */
+/** Deletes the unfinished waits of these runs. They begin anew, so that they do not time out immediately. */
 export async function forgetWaiting(trx: Transaction<Tables>, runIds: readonly number[]): Promise<void> {
   await trx.deleteFrom('piko_step').where('run_id', 'in', runIds).where('finished_at', 'is', null).execute()
 }

@@ -19,7 +19,7 @@ export interface NewStep extends StepOwner {
   readonly result: string | null
   readonly ms: number
   readonly tries: number
-  /** When `ctx.until` first called its function, if the function was not ready at that time. `'now'`: in this call. */
+  /** When the wait of `ctx.until` began. `'now'`: when this row is stored. Undefined if there was no wait. */
   readonly waitingSince?: Date | 'now' | undefined
   /** False while `ctx.until` is waiting; then there is no result yet. */
   readonly isFinished: boolean

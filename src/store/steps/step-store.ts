@@ -132,7 +132,7 @@ export class StepStore {
       .execute()
   }
 
-  /** Lists the steps of a run in the order in which they finished, without their results. */
+  /** Lists the steps of a run in the order in which they were stored, without their results. */
   async list(runId: number): Promise<StepRecord[]> {
     const { db, dialect, broken } = this.#database
     const rows = await inPages<ListRow>(Infinity, (size, last) =>

@@ -9,11 +9,13 @@ import { firstInState, type StartRange, startRanges, withoutNext } from './windo
 const NOT_COVERING: readonly WindowState[] = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale']
 
 /**
- * Returns the first instant of an interval that no succeeded window of a job covers. Undefined if all of it is covered. The windows need
- * not have the bounds of the interval.
+ * Returns the first instant of an interval that no succeeded window of a job covers. If the window around the start of the interval has not
+ * succeeded, returns the start of that window. Undefined if all of the interval is covered. The windows need not have the bounds of the
+ * interval.
  *
  * Windows of a job never overlap. So the interval is covered if three conditions hold. The window around its start has succeeded. Every
- * window that starts within it has succeeded. And each of them is followed by another window without a gap.
+ * window that starts within it has succeeded. And each of these windows that ends before the interval does is followed by another one
+ * without a gap.
  *
  * @param except windows that are treated as missing
  * @throws BrokenRow: the coverage of an unreadable window is unknown
@@ -29,14 +31,13 @@ export async function firstHole(
   if (!around || dialect.date(around.end_at) <= start) return start
   if (around.state !== 'succeeded') return dialect.date(around.start_at)
   const range = { from: around.start_at, before: dialect.instant(end), except }
-  // Here the window around the start has succeeded.
   const firstBad = await firstInState(db, dialect, jobId, NOT_COVERING, range)
   // Windows after the first one that has not succeeded no longer matter, even if some are missing.
   const before = firstBad ? dialect.instant(firstBad) : range.before
   return (await missingWithin(db, dialect, jobId, { ...range, before })) ?? firstBad
 }
 
-/** Returns the start of the first window in a range that has not succeeded. */
+/** Returns the start of a range's first window that has not succeeded. */
 export function firstOpen(
   db: Kysely<Tables>,
   dialect: Dialect,

@@ -4,7 +4,7 @@ import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 import { soundRows } from '../values/broken-row.ts'
 
-/** The dependencies that a job has registered. */
+/** The registered dependencies of a job. */
 export interface Dependencies {
   readonly jobId: string
   readonly upstreams: readonly string[]

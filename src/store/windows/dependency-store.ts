@@ -22,7 +22,7 @@ export interface WaitingWindow {
   readonly id: number
   readonly jobId: string
   readonly window: Window
-  /** The backfill that requested the window. Undefined if that backfill is not running. */
+  /** The backfill that requested the window, unless it has ended. */
   readonly backfill: { readonly id: number; readonly priority: number; readonly config: unknown } | undefined
 }
 
@@ -38,7 +38,7 @@ export interface RefusedWindow {
   readonly jobId: string
   readonly window: Window
   readonly refusal: unknown
-  /** Whether the window's state was changed to failed. If that was refused too, the window keeps waiting. */
+  /** False if the database also refused to change the window's state to failed. The window then keeps waiting. */
   readonly hasFailed: boolean
 }
 
@@ -63,8 +63,8 @@ export class DependencyStore {
   }
 
   /**
-   * Checks the waiting windows of these jobs. Creates runs for windows whose upstream jobs cover them. For the others, stores the instant
-   * for which they are waiting. Skips windows if the instant for which they are waiting is not covered yet.
+   * Checks up to 50 waiting windows of these jobs. Creates runs for windows whose upstream jobs cover them. For the others, stores the
+   * instant for which they are waiting. Skips windows if the instant for which they are waiting is not covered yet.
    *
    * A window whose run the database refuses becomes failed. The others of its batch get their runs.
    *
@@ -186,7 +186,7 @@ export class DependencyStore {
     broken: number[],
   ): Promise<number> {
     const { dialect } = this.#database
-    // Locks the windows before it checks their coverage; see `upstreamChanged`.
+    // The windows are locked before their coverage is checked; see `upstreamChanged`.
     const rows = await trx
       .selectFrom('piko_window')
       .select(['id', 'job_id', 'start_at', 'end_at', 'backfill_id'])
@@ -215,9 +215,7 @@ export class DependencyStore {
     return this.#queue(trx, covered, promotion)
   }
 
-  /**
-   * Returns the first instant that one of these jobs does not cover. The window waits for that instant. `'unknown'`: a row can't be read.
-   */
+  /** Returns the first job that does not cover the window, and its first uncovered instant. `'unknown'`: a row can't be read. */
   async #holeOf(
     trx: Transaction<Tables>,
     upstreams: readonly string[],

@@ -42,7 +42,7 @@ export async function generationsOf(
 }
 
 /**
- * Starts a new generation. From `cursor` on, another schedule bounds the job's windows. Earlier times keep their schedules, even where no
+ * Starts a new generation: from then on, another schedule bounds the job's windows. Earlier times keep their schedules, even where no
  * window has been planned yet. If a job has no window yet, the new schedule applies to its whole timeline. The caller must hold the lock of
  * the job's row.
  *
@@ -79,8 +79,8 @@ export async function addGeneration(
 }
 
 /**
- * Returns the generations that remain before a change. The first one has no beginning. So it remains even if the next one begins at the
- * same instant, because a backfill may have planned earlier windows.
+ * Returns the generations that began before a change. If there are none, the oldest one remains and now begins with the first window,
+ * because a backfill may have planned windows before the change.
  *
  * @param first start of the first window
  */

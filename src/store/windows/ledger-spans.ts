@@ -36,8 +36,8 @@ type StoredWindow = Window & { readonly state: WindowState }
 const PAGE = 1_000
 
 /**
- * Returns the covered and uncovered parts of a job's timeline, in as few spans as possible. Without a filter, they reach from the job's
- * first possible window to the instant where planning continues.
+ * Returns the covered and uncovered parts of a job's timeline, in as few spans as possible. Without `from` and `to`, the timeline reaches
+ * from `windows.start` to the instant where planning continues.
  */
 export async function ledgerSpans(
   database: Database,

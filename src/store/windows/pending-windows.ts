@@ -3,14 +3,14 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
 /**
- * The maximum number of windows that are counted in each state. The planner never queues that many for one job. But if an upstream window
- * runs again, a hundred thousand windows may wait, and counting them would take too long.
+ * On SQLite, only this many of a job's newest windows in each state are read. The planner lets at most 1,000 wait. But if an upstream
+ * window runs again, a hundred thousand windows may wait, and counting them would take too long.
  */
 const MAX_COUNTED = 5_000
 
 /**
- * Counts the windows that are waiting or queued. Leaves out windows of backfills, because they must not delay the planning of ordinary
- * windows.
+ * Counts the windows in the states `pending` and `waiting`, by job. Leaves out windows of backfills, because they must not delay the
+ * planning of ordinary windows.
  */
 export async function pendingWindows(
   trx: Transaction<Tables>,
@@ -24,7 +24,7 @@ export async function pendingWindows(
 
 type Counts = Promise<readonly { readonly job_id: string; readonly count: number }[]>
 
-/** Counts all jobs in one statement. Used on a server, because a server does not block the event loop. */
+/** Counts all windows. Used on a server, because its statements do not block the event loop. */
 function all(trx: Transaction<Tables>, jobIds: readonly string[]): Counts {
   return trx
     .selectFrom('piko_window')

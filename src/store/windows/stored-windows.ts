@@ -11,8 +11,8 @@ export interface StoredWindows {
   /** The windows, oldest first. */
   readonly windows: readonly Window[]
   /**
-   * The instant beyond which windows are unknown: those after it from `windowsFrom`, those before it from `windowsBefore`. Undefined: the
-   * ledger has no further window in this direction.
+   * The instant beyond which windows are unknown: later ones for `windowsFrom`, earlier ones for `windowsBefore`. Undefined: the ledger has
+   * no further window in this direction.
    */
   readonly until: Date | undefined
 }

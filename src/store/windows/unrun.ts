@@ -38,8 +38,8 @@ export async function ledgerBounds({ db, dialect }: Database, jobId: string): Pr
 }
 
 /**
- * Returns the parts of a job's time without a window, oldest first: before the first window, between windows, and from the last window to
- * the instant where planning continues. Also returns the end of the last window.
+ * Returns the parts of a job's timeline without a window, oldest first: before the first window, between windows of the range `counted` (at
+ * most 100 parts), and from the last window to the instant where planning continues. Also returns the end of the last window.
  */
 export async function unrunStretches(
   { db, dialect }: Database,

@@ -14,8 +14,8 @@ const PAGE = 1_000
 
 /**
  * Marks the windows that depend on the given ones, because the given ones run again. A succeeded window becomes stale or waits to run
- * again, as its job declares. A running window does so when it has succeeded. A window that runs again marks the windows that depend on it
- * in the same way.
+ * again, as its job declares. A stale window may also wait to run again. A pending window changes when its run has succeeded. A window that
+ * runs again marks the windows that depend on it in the same way.
  *
  * Locks the rows in any state. So it waits for a window that is just getting its run, and a locked window gets no run until this
  * transaction ends. An unreadable row stays unchanged and goes to `onBroken`. Locks are acquired from upstream to downstream, which causes

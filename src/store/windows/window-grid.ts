@@ -6,7 +6,7 @@ import { chunksOf } from '../statements/chunks.ts'
 import { exactId } from '../values/exact-key.ts'
 import { noteRows } from '../events/notes.ts'
 
-/** How many windows of one state start within one cell of a grid. */
+/** How many windows of one state start within one cell of a grid. A cell may have several such counts, which add up. */
 export interface GridCount {
   /** The start of one of these windows, or the start of the cell. */
   readonly start: Date

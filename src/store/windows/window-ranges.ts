@@ -83,7 +83,7 @@ export async function countByState(
   return rows
 }
 
-/** Finds the windows that are not directly followed by another window of the job. Uses the index (job_id, start_at). */
+/** Selects the windows of a range that are not directly followed by another window of the job. Uses the index (job_id, start_at). */
 export function withoutNext(db: Kysely<Tables>, jobId: string, range: StartRange) {
   const { except = [] } = range
   return windowsWithin(db, jobId, range).where((eb) =>

@@ -41,7 +41,9 @@ export interface LedgerWindow extends Window {
 export interface LedgerSummary {
   readonly jobId: string
   readonly counts: Readonly<Record<WindowState, number>>
-  /** The start of the first window that is counted. Missing windows before it are not searched for. Undefined: all windows are counted. */
+  /**
+   * The start of the first window that is counted. Gaps between earlier windows are not searched for. Undefined: all windows are counted.
+   */
   readonly countedFrom: Date | undefined
   /**
    * Where the watermark begins: the start of the first window that the planner itself created. Earlier windows, from backfills or manual
@@ -50,7 +52,7 @@ export interface LedgerSummary {
   readonly start: Date | undefined
   /**
    * The end of the unbroken sequence of succeeded windows from `start` on. It equals `start` until the first window has succeeded.
-   * Undefined if the ledger has no window from `start` on.
+   * Undefined without `start`, or if the ledger has no window from it on.
    */
   readonly watermark: Date | undefined
   /**
@@ -232,14 +234,14 @@ export class WindowStore {
 
   /**
    * Returns existing windows around an instant, about 1,000 at most. `'after'`: the last one that starts at or before it, and later ones.
-   * `'before'`: those that start before it.
+   * `'before'`: those that start before it, and the next one.
    */
   stored(jobId: string, at: Date, side: 'after' | 'before'): Promise<StoredWindows> {
     const { db, dialect } = this.#database
     return (side === 'after' ? windowsFrom : windowsBefore)(db, dialect, jobId, at)
   }
 
-  /** Returns the states of these windows in the ledger, by the milliseconds of their starts. Leaves out unreadable ones. */
+  /** Returns the states of the ledger's windows from the first to the last given one, by their starts in ms. Leaves out unreadable ones. */
   async states(jobId: string, windows: readonly Window[]): Promise<Map<number, WindowState>> {
     const { db, dialect } = this.#database
     const starts = windows.map((window) => window.start.getTime())

@@ -17,7 +17,8 @@ export class PikoMysqlDialect extends MysqlDialect {
 
 class TellingDriver extends MysqlDriver {
   /**
-   * Ignores a lost connection, because then the server rolls back the transaction. The error that broke the connection must be reported.
+   * Ignores the error of a rollback if the connection is lost or the server has already rolled back. The error that ended the transaction
+   * must be reported.
    */
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
     try {

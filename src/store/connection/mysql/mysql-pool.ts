@@ -17,9 +17,12 @@ export interface MysqlOptions {
   readonly database: string
   /** The maximum number of connections. If all are in use, borrowers wait in a queue, first in, first out. */
   readonly poolSize: number
-  /** After this age, a connection is replaced at its next use, or closed while idle. 0 or less: never. */
+  /**
+   * A connection older than this is replaced at its next use, and one that is idle for longer is closed. 0 or less: there is no limit for
+   * the age, and mysql2's own limit for idle connections.
+   */
   readonly poolRecycleMs: number
-  /** The time limit to connect, including the handshake. Also the time limit of each statement that sets up the session. */
+  /** The time limit to connect, including the handshake. Also the time limit of a ping, and of each statement that sets up the session. */
   readonly connectTimeoutMs: number
   /**
    * The time limit for the answer to a statement, and for a free connection. 0: no limit. Statements that change the schema have no limit.

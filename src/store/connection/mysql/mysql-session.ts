@@ -10,7 +10,8 @@ export const MYSQL_SESSION: readonly string[] = [
   `SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci, SESSION time_zone = '+00:00', sql_mode = 'ONLY_FULL_GROUP_BY,` +
     `STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'`,
   // Without autocommit, a single statement would never be committed. completion_type can start a transaction after a COMMIT, or end the
-  // session. sql_safe_updates refuses an UPDATE of a whole table. The other variables limit answers or statements.
+  // session. sql_safe_updates refuses an UPDATE of a whole table. sql_auto_is_null changes what IS NULL finds. The other variables limit
+  // answers or statements.
   `SET SESSION autocommit = 1, completion_type = 0, sql_safe_updates = 0, sql_auto_is_null = 0, sql_big_selects = 1,` +
     ` sql_select_limit = 18446744073709551615, lock_wait_timeout = 86400` +
     ` /*M! , max_statement_time = 0 */ /*!50708 , max_execution_time = 0 */`,

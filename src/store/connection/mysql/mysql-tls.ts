@@ -24,10 +24,11 @@ const TLS_MODES = ['DISABLED', 'REQUIRED', 'VERIFY_CA', 'VERIFY_IDENTITY'] as co
 const KNOWN = 'charset, unix_socket, ssl, ssl_ca, ssl_mode, ssl_verify_cert, ssl_verify_identity'
 
 /**
- * Reads the parameters of a DSN. With TLS, the certificate and its host name are verified, unless a parameter says otherwise.
+ * Reads the parameters of a DSN. With TLS, the certificate and its host name are verified, unless a parameter or `verifyHost` turns this
+ * off.
  *
  * @param verifyHost the setting `[mysql] ssl_verify_host`; a parameter of the DSN takes precedence
- * @throws PikoError `SETTINGS_INVALID` for a parameter that is unknown or has an invalid value
+ * @throws PikoError `SETTINGS_INVALID` for a parameter that is unknown, has an invalid value, or contradicts another one
  */
 export function connectionParams(params: Params, verifyHost = true): ConnectionParams {
   const { unix_socket: socketPath } = params
@@ -46,7 +47,7 @@ export function connectionParams(params: Params, verifyHost = true): ConnectionP
   }
 }
 
-/** Returns a warning that names the checks of the server's certificate that are off. Undefined if all are on, or without TLS. */
+/** Returns a warning if a check of the server's certificate is off. Undefined if all are on, or without TLS. */
 export function uncheckedTls(params: Params, verifyHost?: boolean): string | undefined {
   const { ssl, socketPath } = connectionParams(params, verifyHost)
   if (!ssl || (ssl.rejectUnauthorized && (ssl.verifyIdentity || socketPath !== undefined))) return undefined
@@ -122,8 +123,8 @@ function flag(name: string, value: string): boolean {
 const PEM = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
 /**
- * Reads one or several PEM certificates, or one DER certificate. This checks them, because Node.js ignores certificates that it can't read,
- * and then trusts no server.
+ * Reads one or several PEM certificates, or one DER certificate. Checks them, because Node.js ignores certificates that it can't read, and
+ * then trusts no server.
  */
 function readCertificates(path: string): string {
   const refuse = (problem: string, cause: unknown): PikoError =>

@@ -9,7 +9,7 @@ import { localFileOf } from './local-file.ts'
 import { assertFits } from '../packet-size.ts'
 import { TransactionWatch } from './transaction-watch.ts'
 
-/** Matches statements that change the schema. They have no time limit, because the table may be large. */
+/** Matches statements that change the schema or process a whole table. They have no time limit, because the table may be large. */
 const DDL = /^\s*(?:alter|create|drop|rename|truncate|optimize|analyze)\b/i
 
 /** Properties of the server that are known after the first connection. */
@@ -43,7 +43,7 @@ export class TimedConnection implements KyselyConnection {
     this.#watch = new TransactionWatch(server.rollsBackOnTimeout)
   }
 
-  /** Called when the session is set up. @param answer the server's answer to the statement that set up the session */
+  /** Called after each statement that sets up the session. @param answer the server's answer to it */
   begun(answer: unknown): void {
     this.#watch.begun(answer)
   }

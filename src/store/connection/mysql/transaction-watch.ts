@@ -21,7 +21,10 @@ export class TransactionWatch {
     this.#rollsBackOnTimeout = rollsBackOnTimeout
   }
 
-  /** Called when the session is set up. The flags are considered reliable if this answer shows autocommit and no open transaction. */
+  /**
+   * Called after each statement that sets up the session. The flags are considered reliable if the last answer shows autocommit and no open
+   * transaction.
+   */
   begun(answer: unknown): void {
     const status = statusOf(answer) ?? 0
     this.#isTrusted = (status & AUTOCOMMIT) !== 0 && (status & IN_TRANSACTION) === 0
@@ -78,8 +81,7 @@ const IN_TRANSACTION = 1
 const AUTOCOMMIT = 2
 
 /**
- * Returns the server's flags. They are known only for statements that change rows, because the driver does not return them with a result of
- * rows.
+ * Returns the server's flags. They are known only for statements that return no rows, because the driver does not return them with rows.
  */
 function statusOf(answer: unknown): number | undefined {
   const header: unknown = Array.isArray(answer) ? answer.at(-1) : answer

@@ -1,9 +1,6 @@
 import { PikoError } from '../../../errors.ts'
 
-/**
- * Creates the error for a deleted database file. SQLite would continue to write to it, and all data would be lost when the last connection
- * closes.
- */
+/** Creates the error for a file of the database that was deleted, moved or replaced. SQLite would continue to write to the lost file. */
 export function databaseGone({ path, how }: { readonly path: string; readonly how: string }): PikoError {
   const isLog = /-(?:wal|shm)$/.test(path)
   const then = isLog

@@ -1,4 +1,4 @@
-/** Converts the array of a row to an object with the names of its columns. If a name occurs twice, the last value counts. */
+/** Converts the array of a row to an object with the names of its columns. If a name occurs twice, the object has the last value. */
 export type ToObject = (row: unknown) => Record<string, unknown>
 
 /** Returns a function that copies an object with all names. This is twice as fast as adding the names one by one. */

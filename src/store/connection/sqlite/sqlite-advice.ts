@@ -24,7 +24,10 @@ export function sqliteAdvice(path: string, error: unknown): string {
   }
 }
 
-/** Returns an error with advice if a statement could not write. Undefined for any other error. */
+/**
+ * Returns an error with advice if a statement could not write because the file is read-only or has no more space. Undefined for any other
+ * error.
+ */
 export function unwritableError(path: string, error: unknown): PikoError | undefined {
   const code = primaryCode(error)
   if (code === FULL) {

@@ -36,8 +36,8 @@ const SHORT_TURN_MS = 3
 const CHECKPOINT_PAGES = 1_000
 
 /**
- * Kysely's SQLite dialect for `node:sqlite`. It has one connection, which Kysely gives to one query or transaction at a time. Every
- * transaction begins as `IMMEDIATE`, so it takes the write lock first. Otherwise it could fail later because another process has written.
+ * Kysely's SQLite dialect for `node:sqlite`. It has one connection, which one query or transaction uses at a time. Every transaction begins
+ * as `IMMEDIATE`, so it takes the write lock first. Otherwise it could fail later because another process has written.
  */
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig

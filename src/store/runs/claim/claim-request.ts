@@ -23,7 +23,7 @@ export interface ClaimRequest {
   readonly only?: readonly string[]
   /** Claims only these runs. Default: all runs. */
   readonly ids?: readonly number[]
-  /** Does not claim these runs: all runs of a job, or the runs of a job with one key. */
+  /** Does not claim these runs. */
   readonly except?: readonly Blocked[]
   readonly early?: EarlyRequest
   /** Claims only runs of this share of the queue; see `ClaimSpread`. */
@@ -38,7 +38,10 @@ export interface ClaimRequest {
 
 export interface ClaimResult {
   readonly claims: readonly Claim[]
-  /** Jobs and keys whose due runs stayed in the queue because of a limit. */
+  /**
+   * Runs that stayed in the queue because of a limit, because another node has locked the row of their job or backfill, or because the
+   * database refused their rate.
+   */
   readonly blocked: readonly Blocked[]
   /**
    * The priority of the first run of a job with limits that an early claim left in the queue. The claim took no run with a greater priority

@@ -14,7 +14,7 @@ import { lockDue, lookForDue } from './lock-due.ts'
 import { SetAsideRuns } from './set-aside-runs.ts'
 import { takeRuns } from './take-runs.ts'
 
-/** How many times a claim is retried on a server without SKIP LOCKED. There, other nodes may take all runs that the claim has found. */
+/** How many times a claim is tried on a server without SKIP LOCKED. There, other nodes may take all runs that the claim has found. */
 const MAX_OVERTAKEN = 20
 
 /** Takes due runs from the queue. */
@@ -46,7 +46,7 @@ export class RunClaims {
         )
         if (!isOvertaken || tries >= MAX_OVERTAKEN) return result
       } catch (thrown) {
-        // Nothing was claimed. The next claim skips these unreadable rows, so each is reported only once.
+        // Nothing was claimed. The next claim skips these unreadable rows.
         if (!(thrown instanceof BrokenRuns) || this.#aside.isFull) throw thrown
         this.#aside.add(thrown.rows)
         return { claims: [], blocked: [], broken: thrown.rows }

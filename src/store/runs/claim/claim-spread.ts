@@ -6,8 +6,8 @@ export interface Share {
 
 const MAX_LEVEL = 5
 /**
- * After this many conflicts in a row, a claim takes a smaller share. A single conflict may be chance. Two show that nodes on other cluster
- * members claim the same runs.
+ * A claim of the whole queue takes a share only after more than one conflict in a row. A single conflict may be chance. Two show that nodes
+ * on other cluster members claim the same runs.
  */
 const CALM_TRIES = 2
 
@@ -15,8 +15,8 @@ const CALM_TRIES = 2
  * Spreads the claims of nodes on different members of a cluster. SKIP LOCKED sees only the locks of its own member. Without a spread, all
  * nodes would claim the first runs of the queue, and all but one would get a conflict on commit.
  *
- * After several conflicts in a row, a claim takes a random share of the due runs: a half, a quarter … a 32nd. Each claim without a conflict
- * doubles the share again. On a single server every claim uses the whole queue.
+ * After two conflicts in a row, a claim takes a random share of the due runs: a half, and after each further conflict a quarter … a 32nd.
+ * Each claim without a conflict doubles the share again. On a single server every claim uses the whole queue.
  */
 export class ClaimSpread {
   #level = 0

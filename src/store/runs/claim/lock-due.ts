@@ -21,7 +21,7 @@ const FAR = 16_000
  * Skips runs that others have locked, so a claim never waits.
  *
  * On a server without SKIP LOCKED the runs are read unlocked; see `takeRuns`. May return fewer than `limit` runs, but returns none only if
- * others have locked all due runs.
+ * no run is due or others have locked all due runs.
  */
 export async function lockDue(
   trx: Transaction<Tables>,
@@ -35,7 +35,7 @@ export async function lockDue(
   if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   if (share) {
     const shared = await lockAmong(trx, dialect, request, request.limit)
-    // This share has no due runs, so the claim may take any run.
+    // If the share has no free due runs, the claim may take any run.
     return shared.length > 0 ? shared : lockDue(trx, dialect, whole)
   }
   const first = await lockAmong(trx, dialect, request, request.limit)
