@@ -17,8 +17,9 @@ import type { NodeParts } from './node-parts.ts'
  * This process's share of the work, as services in start order:
  *
  * doorbell → node-link → heartbeat → connection-report → recovery → config-watcher → waiter → locks → shared-values → electors → caches →
- * live-events → enqueue → run-logs → run-progress → cancellation → node-report → executor → items → registration → leader → planner →
- * retention → unknown-jobs → backfills → batches → dependencies → notices → alerting → dispatcher
+ * live-events → enqueue → run-logs → run-progress → cancellation → node-report → executor → item-waits → crawls → item-runner →
+ * item-sweeper → item-dispatcher → registration → leader → planner → retention → unknown-jobs → backfills → batches → dependencies →
+ * notices → alerting → dispatcher
  *
  * They stop in reverse order. First the node stops claiming and stops leading. Then it waits for its runs; their handlers can still request
  * other runs. Only then does it release its lease.
