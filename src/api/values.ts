@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readInstant } from '../time/instant.ts'
 
 /** The maximum number of entries in one page of a list. */
 export const MAX_LIMIT = 500
@@ -22,9 +23,12 @@ function shownAs(shown: Shown): { override: (context: { jsonSchema: object }) =>
 /** An instant in an answer: ISO 8601 in UTC. */
 export const instant = z.iso.datetime().meta(shownAs({ type: 'string', format: 'date-time' }))
 
-/** An instant in a request: ISO 8601 with a zone. */
-export const givenInstant = z.iso
-  .datetime({ offset: true, message: 'expected an instant with its zone, such as 2026-01-01T00:00:00Z' })
+/** An instant in a request: ISO 8601 with a zone, by the same rule as in every call of the app. */
+export const givenInstant = z
+  .string()
+  .refine((text) => 'date' in readInstant(text), {
+    message: 'expected an instant with its zone, such as 2026-01-01T00:00:00Z',
+  })
   .meta(
     shownAs({
       type: 'string',
