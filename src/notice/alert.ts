@@ -65,7 +65,6 @@ function maxOf(one: number | undefined, other: number | undefined): number | und
   return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other)
 }
 
-/** Converts an alert to a part of a notice. */
 export function noticeJobOf(alert: Alert): NoticeJob {
   const { jobId, problem, count, openedAt, lastAt, runId, error, window, tick, toldAt, recoveredAt } = alert
   return {

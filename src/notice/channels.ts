@@ -13,7 +13,6 @@ export interface Channel {
 
 export type NoticeBody = Omit<Notice, 'id'>
 
-/** A message to one channel. */
 export interface NewMessage {
   readonly channel: string
   readonly body: NoticeBody

@@ -53,7 +53,6 @@ function kindOf(alert: Alert, { repeatMs }: NoticePolicy): DueNotice['kind'] | u
   return repeatMs > 0 && lastAt > toldAt ? problem : undefined
 }
 
-/** Returns when the burst of these alerts ends. */
 function burstEndMs(waiting: readonly Alert[], { quietMs, maxWaitMs, repeatMs }: NoticePolicy): number {
   let [firstMs, lastMs] = [Infinity, -Infinity]
   for (const { openedAt, lastAt, toldAt, recoveredAt } of waiting) {

@@ -22,7 +22,6 @@ export interface Progress {
   readonly updatedAt: Date
 }
 
-/** A report as stored. */
 export interface StoredProgress {
   readonly runId: number
   readonly fence: number

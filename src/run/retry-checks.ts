@@ -3,7 +3,6 @@ import { MAX_STORED_MS } from '../time/duration.ts'
 import { aDuration } from '../time/duration-check.ts'
 import type { RetrySpec } from './retry.ts'
 
-/** The checks of every `retry` option. */
 export const RETRY_CHECKS: OptionChecks<RetrySpec> = {
   limit: wholeNumber(0),
   backoff: oneOf('fixed', 'exponential'),
@@ -21,5 +20,4 @@ export function aRetryOf<T extends RetrySpec>(checks: OptionChecks<T>): OptionCh
   }
 }
 
-/** Checks an option that has the same fields as a job's `retry`. */
 export const aRetry = aRetryOf(RETRY_CHECKS)

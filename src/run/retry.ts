@@ -19,9 +19,7 @@ export interface RetrySpec {
   readonly retryIf?: (error: Error) => boolean
 }
 
-/** The delay before the first retry if there is no `base`. */
 export const DEFAULT_RETRY_BASE_MS = 1_000
-/** The maximum delay if there is no `max`. */
 export const DEFAULT_RETRY_MAX_MS = 300_000
 
 /**

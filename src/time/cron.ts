@@ -192,7 +192,6 @@ export function zoneNamed(timezone: string, jobId?: string): Zone {
   )
 }
 
-/** Whether the value is the name of an IANA time zone. */
 export function isZone(timezone: unknown): timezone is string {
   return zoneName(timezone) !== undefined
 }

@@ -2,7 +2,6 @@ import { describe } from '../errors.ts'
 import type { OptionCheck } from '../options.ts'
 import { MAX_DURATION_MS, readDuration } from './duration.ts'
 
-/** Checks an option that is a duration. */
 export function aDuration(minMs = 0, maxMs = MAX_DURATION_MS): OptionCheck {
   return (value) => {
     const reading = readDuration(value, maxMs)

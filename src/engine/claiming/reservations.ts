@@ -16,7 +16,6 @@ export class Reservations {
     if (this.#count === 0) this.#onNone?.()
   }
 
-  /** Resolves when there are no reservations. */
   async none(): Promise<void> {
     if (this.#count > 0) await new Promise<void>((resolve) => (this.#onNone = resolve))
   }

@@ -38,7 +38,6 @@ export class Slots {
     this.#early = new EarlyClaims(parts.clock, (taken) => this.take(taken))
   }
 
-  /** The number of slots in use. */
   get used(): number {
     return this.#used
   }

@@ -46,7 +46,6 @@ export class Peers {
     this.#parts = parts
   }
 
-  /** The number of open connections. */
   get count(): number {
     return this.#open.size + this.#theirs.size
   }

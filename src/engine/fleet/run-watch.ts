@@ -11,7 +11,6 @@ export class RunWatch {
   /** Called when someone begins to watch a run, so that its earlier log lines and progress are also stored. */
   onAdded: (() => void) | undefined
 
-  /** The number of watched runs. */
   get size(): number {
     return this.#watchers.size
   }

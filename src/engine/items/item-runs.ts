@@ -9,7 +9,7 @@ interface Known {
   readonly at: number
 }
 
-/** The runs of the items that this node holds. They were read at most one second ago. */
+/** The runs of the items that this node holds. They are read again about once per second. */
 export class ItemRuns {
   readonly #store: Pick<ItemStore, 'infos'>
   readonly #monotonic: () => number

@@ -8,15 +8,18 @@ import type { LanePlaceAnswer, LanePlaceRequest } from '../../store/items/places
 import type { LaneState } from '../../store/items/lane-rows.ts'
 import { Batcher } from '../loop/batcher.ts'
 
-/** An item that has a place soon waits for it. Otherwise it returns to the queue, because it holds a slot that others need. */
+/**
+ * If the first turn of an item does not come within this time (longer in a slow lane), the item returns to the queue, because it holds a slot
+ * that others need.
+ */
 const PATIENCE_MS = 1_000
 const OUTAGE_MS = 200
 const MAX_REQUESTS = 100
 const MAX_LEAD_MS = 2_000
-/** How many of the last answers, and of the last items, are compared. */
+/** How many of the last answers, and of the last items, are considered. */
 const ANSWERS = 8
 const ITEMS = 16
-/** The validity of places doubles with each place that an item misses, up to this many milliseconds. */
+/** After each place that an item misses, its next place is valid longer. The additional time is limited to this many milliseconds. */
 const MAX_GRACE_MS = 60_000
 
 export interface LaneTurnsParts {
@@ -30,11 +33,11 @@ export interface LaneTurnsParts {
 export interface LaneAsker {
   readonly lane: LaneState
   readonly signal: AbortSignal
-  /** The place with which the item was claimed, at its first turn. */
+  /** The place with which the item was claimed; only at its first turn. */
   readonly place?: LanePlace | undefined
   /** Whether the item returns to the queue if its lane has no place soon. Otherwise it waits. */
   readonly isFirst: boolean
-  /** The maximum time to wait, in milliseconds. Default: however long it takes. */
+  /** The maximum time until the item's place, in milliseconds. Undefined: no limit, unless `isFirst`. */
   readonly patienceMs?: number | undefined
 }
 
@@ -67,13 +70,13 @@ export class LaneTurns {
   }
 
   /**
-   * How long before its time a place must be taken, in milliseconds, so that the answer arrives before it. It grows with the time that the
-   * database needs to answer.
+   * How long before its beginning a place must be taken, in milliseconds, so that the answer arrives in time. Grows with the time that the
+   * database needs to answer, and with a delay that all items have.
    */
   get leadMs(): number {
     // If all items become ready late, a late item must find the place of a later one.
     const shared = this.#late.length > 0 ? Math.min(...this.#late) : 0
-    // A single slow answer is ignored: mostly it was this node's event loop that was busy.
+    // A single slow answer is ignored: usually, the event loop of this node was busy.
     const slow = this.#took.toSorted((one, other) => other - one)[1] ?? 0
     return Math.min(MAX_LEAD_MS, Math.max(slow, shared))
   }
@@ -129,7 +132,7 @@ export class LaneTurns {
     if (own) this.#ready(own)
     const { clock, holdsLease } = this.#parts
     const lateMs = allowedLateMs(lane.rate, lane.delayMs)
-    // A lane that is slower than this can't have a place sooner.
+    // In a slow lane, even the next place may be further away.
     const patienceMs = givenMs ?? Math.max(PATIENCE_MS, CLAIM_AHEAD_MS + 2 * spacing)
     let graceMs = 0
     for (;;) {
@@ -147,7 +150,7 @@ export class LaneTurns {
     }
   }
 
-  /** Removes the first place of this node that is still valid. */
+  /** Removes and returns the first place of this node that is still valid. */
   #next(laneId: number): LanePlace | undefined {
     const pool = this.#pools.get(laneId)
     for (let place = pool?.places.shift(); pool && place; place = pool.places.shift()) {

@@ -159,7 +159,6 @@ export class Doorbell extends Service {
       for (const other of others) this.#send(other, { kind: 'shared', topic, version }, `${SHARED}${version} ${topic}`)
   }
 
-  /** Returns the other live nodes. */
   #others(): Promise<readonly PeerRow[]> {
     return this.#parts.known.others()
   }

@@ -44,7 +44,7 @@ export function zoneOfJob(row: JobRow): string {
   return zoneOfSchedule(grid ?? storedJob(row).schedule ?? codeSpec(row))
 }
 
-/** Returns the time zone of a schedule. */
+/** Returns the time zone of a schedule; `UTC` if it has none, or one that does not exist. */
 export function zoneOfSchedule(spec: ScheduleSpec | undefined): string {
   const zone: unknown = spec && 'timezone' in spec ? spec.timezone : undefined
   return isZone(zone) ? zone : 'UTC'

@@ -115,7 +115,6 @@ export class BackfillRange {
     return { total, from: first.start, to: last.end }
   }
 
-  /** Creates the error for a range without windows. */
   async noWindow(): Promise<PikoError> {
     const { id: jobId } = this.#job
     const { from, to } = this.#request

@@ -159,7 +159,7 @@ export class Backfills {
    * Resolves when a backfill has ended, whether it succeeded or not.
    *
    * @throws PikoError `BACKFILL_UNKNOWN`
-   * @throws the reason of `signal`
+   * @throws the reason of `signal`, or an `AbortError` with this reason as its cause
    */
   async wait(id: number, options: BackfillWait = {}): Promise<BackfillStatus> {
     const { signal, onProgress } = optionsOf('backfills.wait', options)

@@ -225,7 +225,7 @@ export class Batches {
    * Resolves when a batch has ended, whether it succeeded or not.
    *
    * @throws PikoError `BATCH_UNKNOWN`
-   * @throws the reason of `signal`
+   * @throws the reason of `signal`, or an `AbortError` with this reason as its cause
    */
   async wait(id: number, options: BatchWait = {}): Promise<BatchStatus> {
     const { signal, onProgress } = optionsOf('batches.wait', options)

@@ -92,7 +92,7 @@ export class Runs {
    * `isWhole` is false if these are only a part of the runs.
    *
    * @param filter.limit default 1,000
-   * @throws PikoError `USAGE` for a range that ends before it begins
+   * @throws PikoError `USAGE` for a range that does not end after it begins
    * @example
    * const { runs } = await app.runs.timeline({ from: '2026-03-01T00:00:00Z', to: '2026-03-01T01:00:00Z' })
    */
