@@ -36,7 +36,7 @@ export interface NewToken extends TokenGrant {
   readonly validMs: number | undefined
 }
 
-/** The maximum delay before the last use of a token is stored. */
+/** How much older than the last use of a token the stored time may be. */
 export const USE_LAG_MS = 60_000
 const PRUNED_AT_ONCE = 1_000
 

@@ -15,7 +15,6 @@ const BUSY_MS = 15
 /** The states in which no run of a backfill starts. When a backfill has ended, a replayed run may still start. */
 const STOPPED: ReadonlySet<BackfillState> = new Set(['paused', 'cancelling'])
 
-/** How many runs of each backfill may still start. */
 export class BackfillLimits {
   /** How many runs of each backfill may still start; no entry if another transaction has locked its row. */
   readonly #free = new Map<number, number>()

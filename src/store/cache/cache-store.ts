@@ -172,7 +172,7 @@ export class CacheStore implements CacheLevel {
   /**
    * Returns the names of caches with entries.
    *
-   * @param after only later names
+   * @param after only names after this one
    */
   async spaces(limit: number, after = ''): Promise<string[]> {
     const names: string[] = []

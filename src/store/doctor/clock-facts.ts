@@ -4,7 +4,7 @@ import type { Database } from '../connection/database.ts'
 export interface ClockFacts {
   /** How far the database's clock is ahead of this process's clock, in milliseconds. */
   readonly aheadMs: number
-  /** How accurate `aheadMs` is, in milliseconds. */
+  /** The maximum error of `aheadMs`, in milliseconds. */
   readonly withinMs: number
   /** The duration of the shortest round trip to the database, in milliseconds. */
   readonly latencyMs: number

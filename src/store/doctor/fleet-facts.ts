@@ -10,7 +10,7 @@ export interface FleetNode {
   readonly startedAgoMs: number
   /** How long ago the node's lease expired. If this is negative, the lease is still valid for that long. */
   readonly expiredAgoMs: number
-  /** The version of Piko; undefined if the node does not report it, for example because it is older. */
+  /** The node's version of Piko; undefined if the node does not report it, as older versions do not. */
   readonly version: string | undefined
   /** A digest of each of the node's jobs, by job id. */
   readonly jobs: Readonly<Record<string, string>> | undefined

@@ -35,7 +35,7 @@ interface Found {
 /** Compares the schema of a database with the one that the package's migrations create. */
 export async function schemaFacts(database: Database): Promise<SchemaFacts> {
   const migration = await migrationStatus(database)
-  // Until all migrations are applied, nothing counts as missing, because a migration may still create it.
+  // Until all migrations are applied, no part counts as missing, because a pending migration may still create it.
   const isCurrent = migration.migrations.every(({ state }) => state === 'applied')
   const { dialect } = database
   const read = dialect.name === 'mysql' ? mysqlFound : sqliteFound

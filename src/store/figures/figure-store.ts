@@ -11,9 +11,9 @@ const MAX_QUEUED = 10_000
 const MAX_PRIORITIES = 20
 const MAX_COUNTED = 10_000
 
-/** The watermark ends before a window in one of these states. */
+/** The watermark is at most the start of the first window in one of these states. */
 const NOT_COVERING = ['pending', 'failed', 'cancelled', 'skipped', 'waiting', 'stale'] as const
-/** A window in one of these states should have data but has none. */
+/** The states of windows whose data counts as missing. */
 const MISSING = ['pending', 'waiting', 'failed'] as const
 const COUNTED = ['pending', 'waiting', 'failed', 'stale'] as const
 

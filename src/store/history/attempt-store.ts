@@ -108,7 +108,7 @@ export function endedAttempt(nodeId: string, claim: Claim, transition: Transitio
 }
 
 /**
- * Records many ended attempts in one statement, in the transaction that ends them, after the runs' rows were written. An existing row is
+ * Records ended attempts, many in one statement, in the transaction that ends them, after the runs' rows were written. An existing row is
  * kept; there is one if the answer to an earlier commit was lost.
  */
 export async function recordAttempts(

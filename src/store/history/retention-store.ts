@@ -60,8 +60,7 @@ const ROWS_AT_ONCE = 200
  * walk ends at the first run created after the limit.
  *
  * The ledger stays, since a window that has ended does not need its run. A tick whose row is deleted does not fire again: the planner's
- * cursors only move forward. If a person sets a cursor back, the tick does not fire either, because it is older than any
- * `misfireGraceTime`.
+ * cursors only move forward.
  */
 export class RetentionStore {
   readonly #database: Database

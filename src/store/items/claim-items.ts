@@ -21,9 +21,15 @@ export interface ItemClaimRequest {
   readonly jobIds: readonly string[]
   /** Only items of these runs. Default: items of all runs. */
   readonly runIds?: readonly number[]
-  /** How long before its time an item must be claimed, in milliseconds, even if the database answers slowly. */
+  /**
+   * How far ahead start times are taken and lanes are read, in milliseconds, so that items begin in time even if the database answers
+   * slowly.
+   */
   readonly leadMs: number
-  /** The minimum time from the reading of the database's clock until an item may begin, in milliseconds. Default: `leadMs`. */
+  /**
+   * The minimum time from the reading of the database's clock until an item may begin in a lane with a rate, in milliseconds. Default:
+   * `leadMs`.
+   */
   readonly leastMs?: number
   /** The node's monotonic clock, in milliseconds. */
   readonly monotonic: () => number
@@ -33,7 +39,8 @@ export interface ItemClaimRequest {
   readonly over?: readonly number[]
   /**
    * How many functions this node runs at the same time, if it may claim items without a free slot. If a lane's `parallel` is at least this
-   * large, this node's claimed items do not count for it, unless another node also has items of the lane. Default: all claimed items count.
+   * large, this node's claimed items do not count for it, unless another node has running items of the lane. Default: all claimed items
+   * count.
    */
   readonly slots?: number | undefined
 }
@@ -56,15 +63,15 @@ export interface ItemClaim {
   readonly position: string | undefined
   /** Milliseconds from the reading of the clock until the item may begin. */
   readonly inMs: number
-  /** The item's place in the lane; undefined if the lane has no rate. */
+  /** The item's place in the lane; undefined if the lane has neither a rate nor a minimum time between two items. */
   readonly place: LanePlace | undefined
 }
 
 export interface ClaimedItems {
   readonly claims: readonly ItemClaim[]
-  /** Milliseconds until the next lane is due; undefined if no lane is waiting for a time. */
+  /** Milliseconds until the next lane is due; 0 if this claim found due lanes; undefined if no lane has a due time. */
   readonly nextInMs: number | undefined
-  /** When the clock was read; undefined if no lane was due. */
+  /** When the clock was read; undefined if the claim found no readable due lane. */
   readonly reading: ClockReading | undefined
 }
 

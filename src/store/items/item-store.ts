@@ -53,7 +53,7 @@ export class ItemStore {
   /**
    * Takes places for items that have missed theirs, or that send another request.
    *
-   * @returns the answers in order
+   * @returns the answers in the order of the requests
    */
   takePlaces(
     requests: readonly LanePlaceRequest[],

@@ -131,7 +131,7 @@ export interface LaneStatus {
   readonly name: string
   /**
    * `open`: its items may begin. `idle`: it has no queued or running items. `waiting`: it is waiting for its rate, or for a time that an
-   * error asked for. `broken`: its circuit breaker is open.
+   * error asked for. `broken`: its circuit breaker is open. `paused`: no item begins until the lane is resumed.
    */
   readonly state: 'open' | 'idle' | 'waiting' | 'broken' | 'paused'
   readonly queued: number

@@ -9,7 +9,7 @@ import { instantOrNull, type LaneState, readableLane } from './lane-rows.ts'
 /** How an item's end affects its lane. */
 export interface LaneOutcome {
   readonly laneId: number
-  /** `failure`: the circuit breaker counts a failure. `neutral`: the circuit breaker does not change. */
+  /** `success` and `failure`: the circuit breaker counts them. `neutral`: the circuit breaker does not change. */
   readonly outcome: 'success' | 'failure' | 'neutral'
   /** How long the lane must wait, after which it continues at half its rate. Undefined: not at all. */
   readonly waitMs: number | undefined

@@ -223,8 +223,8 @@ function changesOf({ tries, delayMs, error }: Loss, dialect: Dialect) {
 }
 
 /**
- * Cancels queued items of a generation that is over. Closes it when none of its items is queued or running. Locks the run first; a replay
- * of its items does the same, and queues the run again.
+ * Cancels some of the queued items of a generation that is over. Closes it when none of its items is queued or running. Locks the run
+ * first; a replay of its items does the same, and queues the run again.
  *
  * @returns the number of cancelled items
  */

@@ -57,7 +57,11 @@ type CreateConnection = (options: ConnectionOptions) => Promise<Connection>
 
 /** Renews leases over one connection. The connection is opened when needed, and opened again after any failure. */
 interface Renewer {
-  /** Renews the lease of a node. @param given aborts when the node must give up the lease, or no longer needs it */
+  /**
+   * Renews the lease of a node. Returns false if the lease is lost.
+   *
+   * @param given aborts when the node must give up the lease, or no longer needs it
+   */
   renew(heartbeat: Heartbeat, given: AbortSignal): Promise<boolean>
   close(): void
 }

@@ -163,7 +163,7 @@ export class LockStore {
 
   /**
    * Lists the locks that are currently held, in the order of their names.
-   * @param after only locks with later names are listed; without the prefix
+   * @param after a name without the prefix; only locks with later names are listed
    * @throws BrokenRow
    */
   async held(prefix: string, limit: number, after = ''): Promise<{ name: string; fence: number; expiresAt: Date }[]> {

@@ -28,7 +28,7 @@ export interface DeadRow {
   /** The position of the row in its batch. */
   readonly place: number
   readonly reason: string
-  /** The row as JSON, or its beginning if it is larger than 256,000 bytes. */
+  /** The row as JSON; its beginning if the JSON is larger than 256,000 bytes; the reason if the row can't be converted. */
   readonly content: string
   readonly isWhole: boolean
   readonly diedAt: Date

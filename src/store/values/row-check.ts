@@ -34,9 +34,9 @@ interface QueuePlace {
  * Searches for rows that no query ever reads, because of their fault. For example, a `run_at` that sorts after every instant is never due,
  * and an `expires_at` that sorts there never passes. Other faulty rows are reported by the claims, plans and lists that read them.
  *
- * Checks small tables completely, page by page. Of the runs, it checks the running ones and those not due, with the index of the queue. Of
- * the windows, it checks those that no query would find. Of the other runs, which may be millions, each check reads only a part, and only
- * on SQLite.
+ * Checks small tables page by page. Of the runs, it checks the running ones and those not due, with the index of the queue. Of the
+ * windows, it checks those that no query would find. Of the other runs, which may be millions, each check reads only a part, and only on
+ * SQLite.
  */
 export class RowCheck {
   readonly #database: CheckedDatabase

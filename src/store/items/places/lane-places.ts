@@ -7,7 +7,7 @@ import { instantOrNull, LANE_COLUMNS, type LaneState, readableLane } from '../la
 /** A request for the next place of a lane. */
 export interface LanePlaceRequest {
   readonly laneId: number
-  /** The newest place of the lane that was not used. If no later place is taken, its time is not lost. */
+  /** The newest place of the lane that was not used. If no later place was taken, its time is used. */
   readonly unused: LanePlace | undefined
   /** How much longer than usual the place must be valid, in milliseconds, because the last one was too short. */
   readonly graceMs: number
@@ -17,7 +17,10 @@ export interface LanePlaceRequest {
   readonly patienceMs: number
 }
 
-/** A place; `free` if the lane has no rate any more; `later` if there is no place within the time limit. */
+/**
+ * A place; `free` if the lane has neither a rate nor a minimum time between two items any more; `later` if there is no place within the
+ * time limit, or if the lane is paused, deleted or unreadable.
+ */
 export type LanePlaceAnswer = LanePlace | 'free' | 'later'
 
 export interface PlaceClock {

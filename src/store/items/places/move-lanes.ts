@@ -3,9 +3,12 @@ import type { Dialect } from '../../connection/dialect.ts'
 import type { Tables } from '../../tables.ts'
 import { instantOrNull, type LaneState } from '../lane-rows.ts'
 
-/** A lane is read this many milliseconds before its next item may begin, so that the item begins in time. */
+/** A lane is read at least this many milliseconds before its next item may begin, so that the item begins in time. */
 const LEAD_MS = 100
-/** If all items of a lane are running, the lane is read again after this time, in case the end of an item does not wake it. */
+/**
+ * How long until a full lane is read again, in milliseconds, in case the end of an item does not wake it. Also used if a claim could not
+ * take all due items of a lane.
+ */
 const FULL_MS = 1_000
 /** A lane, and the times at which its items may begin. */
 export interface OpenLane {
@@ -19,7 +22,7 @@ export interface OpenLane {
   readonly isFull: boolean
 }
 
-/** Returns from when on the rate allows the next item, after the place at `last`. In whole milliseconds, as it is stored. */
+/** Returns when the rate allows the next item after the place at `last`, rounded up to whole milliseconds, as it is stored. */
 export function freeAfter({ spacing, graceMs }: OpenLane, last: number): number {
   return Math.ceil(last + spacing + graceMs)
 }
@@ -82,6 +85,7 @@ function nextAtOf(lane: {
   const placeAt = Math.max(now, opens - Math.max(LEAD_MS, leadMs))
   if (!isDrained) return placeAt
   if (dueAt === undefined) return undefined
-  // Due items that were not claimed belong to jobs that this node does not know. So the lane is read again later.
+  // Due items that were not claimed belong to jobs that this node does not know, or to runs that the request leaves out. So the lane is
+  // read again later.
   return dueAt <= now ? now + FULL_MS : Math.max(placeAt, dueAt)
 }
