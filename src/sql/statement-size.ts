@@ -1,6 +1,6 @@
 /**
- * The maximum size of a batch's statement, in bytes. Every server accepts 1 MB, and most accept more. A larger statement is not faster, and
- * delays others longer.
+ * The maximum size of a batch's statement, in bytes. By default, servers accept at least 1 MB. A larger statement is not faster, and delays
+ * others longer.
  */
 export const MAX_BATCH_BYTES = 1_000_000
 

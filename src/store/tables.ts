@@ -220,7 +220,7 @@ export interface NodeTable {
   link: Generated<string | null>
   /** The secret of that link. Null: the node uses the secret from the settings, which all nodes share. */
   link_key: Generated<string | null>
-  /** A number that increases with each cancel request for a run of this node. */
+  /** A number that increases when runs of this node get cancel requests. */
   cancels: Generated<number>
   resources: Generated<JsonText>
   /** The facts that the node reports about itself; see `NodeFacts`. */
@@ -238,7 +238,7 @@ export interface NodeTable {
 export interface LockTable {
   name: string
   owner: string | null
-  /** A number that increases when the owner changes, never on renewal. */
+  /** A number that increases whenever the lock is acquired, never on renewal. */
   fence: Generated<number>
   expires_at: Instant
 }
@@ -254,7 +254,7 @@ export interface RunLogTable {
   fields: JsonText
 }
 
-/** The result of a step of a handler. For a step that is still waiting, when `ctx.until` began to wait. */
+/** A step of a handler: its result, or when `ctx.until` began to wait if the step is still waiting. */
 export interface StepTable {
   run_id: number
   /** The name in the form of `exactKey`. */
@@ -264,7 +264,7 @@ export interface StepTable {
   seq: number
   attempt: number
   result: JsonText
-  /** How long the step's function took, in milliseconds, with all its tries. */
+  /** How long the step's function took with all its tries, in milliseconds. For `ctx.until`: how long the wait has lasted. */
   ms: number
   /** How many times the step's function was called; for `ctx.until`, in all attempts together. */
   tries: number

@@ -31,18 +31,15 @@ type GivenPool = Pool | CallbackPool
 
 /**
  * A MySQL or MariaDB database as a resource. Each attempt of a run borrows a transaction. If the handler succeeds, the transaction is
- * committed after its sinks were flushed and before the run's success is stored. Otherwise it is rolled back.
+ * committed after the run's sinks were flushed and before the run's success is stored. Otherwise it is rolled back.
  *
  * If the process dies between the commit and the stored success, the run is executed again. So the writes may be executed twice, but never
  * partly. For exactly once, write to Piko's own database with `ctx.commit`.
  *
  * @param source a DSN, or your own pool or Kysely instance, which stays open
  * @throws PikoError `USAGE` naming all problems
- * @example
- * const shop = mysql('mysql://user:password@host/shop', { size: 20 })
- * const sync = defineJob({ id: 'sync', resources: { shop } }, async ({ resources: { shop } }) => {
- *   await shop.exec('UPDATE stock SET amount = amount - 1 WHERE id = ?', [7])
- * })
+ * @example const shop = mysql('mysql://user:password@host/shop', { size: 20 }) const sync = defineJob({ id: 'sync', resources: { shop } },
+ * async ({ resources: { shop } }) => { await shop.exec('UPDATE stock SET amount = amount - 1 WHERE id = ?', [7]) })
  */
 export function mysql<DB>(source: Kysely<DB>, options?: MysqlOptions): MysqlResource<WithKysely<DB>>
 export function mysql(source: string | GivenPool, options?: MysqlOptions): MysqlResource<WithConnection>

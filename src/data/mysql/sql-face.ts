@@ -81,7 +81,7 @@ export class TransactionFace<X> {
     }
   }
 
-  /** Rolls back. Does not wait for a statement that is still running. The transaction is then abandoned instead. */
+  /** Rolls back. If a statement is still running, abandons the transaction instead. */
   async rollback(): Promise<void> {
     this.#end()
     if (this.#running > 0) return this.#open.abandon()

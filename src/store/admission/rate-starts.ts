@@ -46,7 +46,7 @@ export function answerMs(limit: RateLimit): number {
 }
 
 /**
- * Returns how many milliseconds after it becomes free a place is counted. The handler begins only after the answer, and even later on a
+ * Returns how long after a place becomes free it is counted, in milliseconds. The handler begins only after the answer, and even later on a
  * busy machine.
  *
  * @param lateTries how often the run has missed its place. The slack doubles each time, so that the run can begin even on a slow machine

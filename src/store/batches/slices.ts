@@ -30,7 +30,7 @@ export function sliceOf(row: Pick<Selectable<BatchSliceTable>, 'first_id' | 'las
   return { firstId: row.first_id, lastId: row.last_id, step: row.id_step, size: row.size }
 }
 
-/** Returns the runs of a slice, found by primary key. */
+/** Selects the runs of a slice by primary key. */
 export function runsOfSlice({ dialect }: Pick<Database, 'dialect'>, db: Database['db'], slice: Slice) {
   const hint = dialect.name === 'sqlite' ? dialect.byPrimaryKey : dialect.forceIndex('PRIMARY')
   return db.selectFrom(sql<Selectable<RunTable>>`piko_run`.as<'piko_run'>(sql`piko_run${hint}`)).where(isIn(slice))

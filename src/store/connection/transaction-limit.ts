@@ -6,7 +6,7 @@ import { anything, type OptionChecks } from '../../options.ts'
 import type { TransactionOptions } from '../../sql/sql.ts'
 import { LONGEST_TIMER_MS } from '../../clock.ts'
 
-/** The time limit of a user's transaction, in milliseconds. */
+/** The limits for the duration of a user's transaction, in milliseconds. */
 export interface TransactionLimits {
   readonly defaultMs: number
   /** The maximum that a caller may request. On SQLite, nothing else can write during a transaction, not even the node's own heartbeat. */

@@ -21,7 +21,7 @@ export function failuresOf(row: Selectable<NoticeTable>, dialect: Dialect): Fail
   }
 }
 
-/** Stores an alert of a job. Replaces the job's alert with the same problem. */
+/** Stores an alert of a job. If the job already has one for the same problem, replaces that one. */
 export async function writeAlert(trx: Kysely<Tables>, dialect: Dialect, alert: Alert): Promise<void> {
   const { jobId, problem, count, runId, error, window, tick, openedAt, lastAt, toldAt, recoveredAt } = alert
   const optional = (date: Date | undefined): Date | string | null => (date ? dialect.instant(date) : null)

@@ -79,7 +79,7 @@ export async function commitRun<T>(
   }
 }
 
-/** Whether the run has succeeded. If a commit is still running on a lost connection, the row's lock makes this wait for it. */
+/** Whether the run has succeeded. If a commit is still running on a lost connection, this function waits for its lock on the row. */
 function isSucceeded({ transaction, dialect }: Database, { runId, fence }: Claim): Promise<boolean> {
   return transaction(async (trx) => {
     const row = await trx

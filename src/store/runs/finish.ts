@@ -23,7 +23,7 @@ export interface Finish {
 }
 
 /**
- * Returns the column `phases` to update for many runs; nothing if no finish has phases. An attempt that consists only of its handler has no
+ * Returns the column `phases` to update for many runs; nothing if no finish has phases. An attempt that has only a handler may have no
  * phases.
  */
 export function phasesOfMany(finishes: readonly Finish[]): { phases?: RawBuilder<string | null> } {

@@ -25,8 +25,8 @@ export interface TimelineRun extends Omit<
   'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'
 > {
   /**
-   * When the handler of the last attempt began. Set only if the attempt has ended and first waited on its node for a slot or for resources.
-   * If an ended attempt did not wait, its handler began at most a second after the claim.
+   * When the handler of the last attempt began. Undefined until the attempt has ended. If undefined afterwards, the handler began at most a
+   * second after the claim.
    */
   readonly beganAt: Date | undefined
 }

@@ -17,7 +17,7 @@ export interface NewWindow {
 
 const COLUMNS = ['job_id', 'start_at', 'end_at', 'state', 'run_id', 'backfill_id', 'updated_at'] as const
 
-/** Inserts windows in one statement, at most 1,000. */
+/** Inserts at most 1,000 windows in one statement. */
 export async function insertWindows(
   db: Kysely<Tables>,
   dialect: Dialect,

@@ -3,8 +3,8 @@ import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
 /**
- * On SQLite, only this many of a job's newest windows in each state are read. The planner lets at most 1,000 wait. But if an upstream
- * window runs again, a hundred thousand windows may wait, and counting them would take too long.
+ * On SQLite, only this many of a job's newest windows in each state are read. The planner keeps at most 1,000 windows of a job in these
+ * states. But if an upstream window runs again, a hundred thousand windows may wait, and counting them would take too long.
  */
 const MAX_COUNTED = 5_000
 

@@ -73,8 +73,8 @@ export async function windowsBefore(
 }
 
 /**
- * Returns the jobs' windows after their cursors, which backfills have created. Nearly all jobs have none. Needs one statement, and a few
- * more per job with such windows.
+ * Returns the jobs' windows from their cursors on, for jobs with windows that backfills have created there. Nearly all jobs have none.
+ * Needs one statement, and a few more per job with such windows.
  */
 export async function windowsBeyond(
   db: Kysely<Tables>,

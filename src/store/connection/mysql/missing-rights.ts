@@ -45,7 +45,7 @@ export function asMigrationFailure(error: unknown, { location }: { readonly loca
 /** The errors for a missing privilege that statements of a running node may cause. */
 const DENIED_AT_WORK: ReadonlySet<unknown> = new Set([1044, 1142, 1143])
 
-/** All the privileges that a node needs. */
+/** All the privileges that a node needs if it does not migrate. */
 const DAILY_RIGHTS = 'SELECT, INSERT, UPDATE, DELETE'
 
 /**
