@@ -30,7 +30,7 @@ import type { Items } from './items-parts.ts'
 import type { NodeParts } from './node-parts.ts'
 import { WorkSignal } from './work-signal.ts'
 
-/** The parts of a node that claim and execute runs. */
+/** The parts of a node that claim and execute runs, and those that its other parts share. */
 export interface Execution {
   readonly doorbell: Doorbell
   readonly link: NodeLink

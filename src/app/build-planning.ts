@@ -14,7 +14,7 @@ import type { Agenda, PlanScope } from '../store/jobs/plan.ts'
 import type { Execution } from './build-execution.ts'
 import type { NodeParts } from './node-parts.ts'
 
-/** The parts of a node that work only while it is the leader. */
+/** The parts of a node that plan. Most of them work only while the node is the leader. */
 export interface Planning {
   readonly leader: Leader
   readonly backfills: BackfillDriver
@@ -87,7 +87,7 @@ export function buildPlanning(
       sessions: store.tokens,
       ...{ leader, clock, events, loops },
     }).dependsOn(leader),
-    // A test may move the database's clock by months, so a check once per minute would be too rare.
+    // A test may move the database's clock by months, and must not wait for a check in each of their minutes.
     ...(parts.databaseClock
       ? []
       : [new UnknownJobs({ store: store.doctor, leader, clock, events, loops }).dependsOn(leader)]),

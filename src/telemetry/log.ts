@@ -82,7 +82,7 @@ export function runLogger(base: AppLogger, run: { runId: number; jobId: string; 
 }
 
 /**
- * Logs events. Only this function decides their texts and levels. JSON lines name the event in `piko_event`.
+ * Logs events. Only this function, and those that it calls, decide their texts and levels. JSON lines name the event in `piko_event`.
  *
  * @returns a function that stops the logging
  */

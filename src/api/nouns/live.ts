@@ -69,7 +69,7 @@ const EXAMPLE = {
   attempt: 1,
 }
 
-/** The server handles this route separately, because its response never ends. */
+/** The server handles this route separately, because its response does not end by itself. */
 export const LIVE_FOLLOW = route({
   id: 'live.follow',
   method: 'GET',

@@ -21,7 +21,7 @@ class ExitGuard {
   #code: number | undefined
   #isAllowed = false
 
-  /** Starts the guard. Until `finish` is called, every exit of the process counts as a failure. */
+  /** Starts the guard. Until `finish` is called, every exit of the process counts as a failure, unless it was allowed. */
   begin(): void {
     process.once('exit', (code) => this.#check(code))
   }

@@ -17,7 +17,7 @@ export interface Scene {
   readonly columns: readonly Date[]
   readonly by: By
   readonly tiles: Tiles
-  /** The cell under the pointer, or the cell that the keyboard has selected. */
+  /** The last cell of the selection; without a selection, the cell that the pointer was over last. */
   readonly at: Place | undefined
   /** Where the selection began. */
   readonly anchor: Place | undefined

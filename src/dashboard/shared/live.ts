@@ -110,7 +110,7 @@ async function hear(own: AbortController): Promise<void> {
     clearTimeout(silence)
     connection.value = 'events'
     failures = 0
-    // Events that were sent before this connection are lost, but the reload shows their effects.
+    // Events from before this connection may be missing, but the reload shows their effects.
     reloadSoon()
   }
   const onDisconnect = (): void => {

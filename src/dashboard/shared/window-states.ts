@@ -1,4 +1,4 @@
-/** The states of windows, the most important first. A cell with many windows shows the first of these states that it contains. */
+/** The states that a cell may show, the most important first. A cell with many windows shows the first of these that it contains. */
 export const WINDOW_STATES = [
   'failed',
   'running',
