@@ -9,11 +9,11 @@ import type { Answer } from './downloader.ts'
  * - `network`: no complete response arrived, because of DNS, the connection, TLS, a reset or the time limit
  * - `throttled`: 429, or 503 with a `Retry-After`; the whole lane waits
  * - `server`: any other 5xx, 408 or 425
- * - `blocked`: 401, 403, 407, 431 to a request with a session, or a page that `isBlocked` recognises
+ * - `blocked`: 401, 403 or 407; 431 if a session sent the request; or a page that `isBlocked` recognises
  * - `client`: any other status of 400 or more that the request does not accept
  * - `size`: the body, or another part of the response, is larger than its limit
  * - `redirect`: too many redirects, redirects in a loop, or a redirect without a usable `location`
- * - `address`: a scheme other than http and https, or a private address
+ * - `address`: an invalid URL, a scheme other than http and https, or a private address
  * - `robots`: robots.txt disallows the URL, and the item is skipped, not dead; or robots.txt had a server error, and the item is retried
  * - `parse`: the step threw an error
  * - `sink`: the rows of the page could not be stored

@@ -66,7 +66,7 @@ export interface DownloadScope {
   /**
    * A downloader must call this with the target URL of each redirect.
    *
-   * @throws CrawlError of class `robots` if that URL must not be loaded
+   * @throws CrawlError of class `robots` or `network` if that URL must not be loaded now
    */
   readonly admit?: ((url: string) => Promise<void>) | undefined
 }

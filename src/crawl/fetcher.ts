@@ -16,7 +16,7 @@ export interface FetchScope {
   readonly log: Logger
   /** The number of the try; 1 for the first. */
   readonly attempt: number
-  /** How many earlier tries of the item failed, by class. An item that was `blocked` gets another session and another proxy. */
+  /** How many earlier tries of the item failed, by class. */
   readonly failures: Readonly<Partial<Record<FailureClass, number>>>
   /** What the item has borrowed from the class in the crawl's `proxies`; undefined if that is not a class. */
   readonly proxies?: unknown

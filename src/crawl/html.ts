@@ -6,7 +6,7 @@ export interface HtmlNode {
 
 /** An element of a document. */
 export interface HtmlElement extends HtmlNode {
-  /** The tag name in lower case. */
+  /** The tag name; in HTML, in lower case. */
   readonly name: string
   readonly attribs: Readonly<Record<string, string>>
 }

@@ -13,7 +13,8 @@ export interface Page {
   readonly bytes: Uint8Array
   /**
    * Returns the body as text. The encoding is taken from the byte order mark, otherwise from the `charset` of the content type, otherwise
-   * from the `<meta>` or XML declaration. Without any of these, valid UTF-8 is read as UTF-8, and everything else as windows-1252.
+   * from the `<meta>` or XML declaration. Without any of these, JSON and valid UTF-8 are read as UTF-8, and everything else as
+   * windows-1252.
    */
   text(): string
   /**
@@ -38,13 +39,13 @@ export interface Page {
   /** Whether the response comes from the crawl's cache. */
   readonly isCached: boolean
   /**
-   * Milliseconds from sending the request until the body was read. 0 if the response comes from an earlier try or from the cache mode
-   * `'force'`.
+   * Milliseconds from sending the request until the body was read. 0 for a WebSocket message, and for a response from an earlier try or
+   * from the cache mode `'force'`.
    */
   readonly ms: number
   /** The number of the try; 1 for the first. */
   readonly attempt: number
-  /** The WebSocket message in this page; undefined for other pages. The step is called for each message. */
+  /** The position of this page's WebSocket message; undefined for other pages. The step is called for each message. */
   readonly message?: PageMessage
 }
 

@@ -62,9 +62,9 @@ export interface TriedFollow {
   /** The method and the canonical URL. Requests with the same text are duplicates. */
   readonly request: string
   /**
-   * Why the request is left out. `host`: it leads to another host or domain than the seed. `pattern`: it does not match the patterns.
-   * `length`: its URL is too long. `duplicate`: it is for the page itself, or the page has already followed it. Undefined: it would be
-   * loaded, unless the crawl already has it.
+   * Why the request is left out. `host`: it leads to another host or domain than the seed. `pattern`: it does not match `include`, or it
+   * matches `exclude`. `length`: its URL is too long. `duplicate`: it is for the page itself, or the page has already followed it.
+   * Undefined: it would be loaded, unless the crawl already has it.
    */
   readonly left: 'host' | 'pattern' | 'length' | 'duplicate' | undefined
 }

@@ -64,7 +64,7 @@ type RegisteredTypes<J> = J extends Typed<infer T> ? T : JobTypes
 /** The output of a job's successful runs. */
 export type OutputOf<J> = TypesOf<J> extends { readonly output: infer Out } ? Out : unknown
 
-/** The type of a value after a conversion to JSON and back: dates become strings; `undefined` and functions are removed from objects. */
+/** The type of a value after a conversion to JSON and back: dates become strings; functions and symbols are removed from objects. */
 export type AsJson<T> = unknown extends T
   ? unknown
   : T extends { toJSON(): infer J }

@@ -114,7 +114,7 @@ type Candidate =
 interface MethodCandidate {
   readonly kind: 'method'
   readonly job: DecoratedJob
-  /** An instance of the class; undefined if none was created yet. */
+  /** An instance of the class from the sources; undefined if they contain none. */
   readonly instance: object | undefined
   readonly origin: string
 }

@@ -99,7 +99,7 @@ export interface JobSpec<
   readonly retry?: RetrySpec
   /** The time limit of one attempt, including the time to borrow its resources. Default: none. */
   readonly timeout?: Duration
-  /** The maximum delay of a tick. A job without windows skips later ones. Default `'5m'`. */
+  /** The maximum delay of a tick. For later ones of a job without windows, see `misfire`. Default `'5m'`. */
   readonly misfireGraceTime?: Duration
   /**
    * What happens to ticks that are later than `misfireGraceTime` (jobs without windows). `'skip'`: they are recorded as skipped. `'once'`:
@@ -201,7 +201,7 @@ export type AnyJobSpec = JobSpec<any, any, any, any, any, any, any>
 export type AnyJobContext = JobContext<any, any, any, any, any, any>
 /* oxlint-enable typescript/no-explicit-any */
 
-/** A handler with its options, as the engine uses it. Immutable. All durations are in milliseconds. */
+/** A handler with its options, as the engine uses it. Immutable. The durations of its policy are in milliseconds. */
 export interface JobDefinition<T extends JobTypes = JobTypes> extends Typed<T> {
   readonly kind: 'piko.job'
   readonly id: string

@@ -20,7 +20,10 @@ export interface Call {
 export class Calls {
   readonly #waiting = new ById<Call>()
 
-  /** Sends a request. Exactly one method of the call is called, and only once, unless the caller cancels the call. */
+  /**
+   * Sends a request. Calls `replied` when the reply begins, and `failed` if the request fails, even after its reply has begun. Calls
+   * neither after the caller has cancelled.
+   */
   begin(carrier: Carrier, spec: Omit<OutgoingSpec, 'onBegun' | 'onFailed'>, call: Call): OutgoingMessage {
     return carrier.begin({
       head: spec.head,

@@ -14,7 +14,7 @@ import type { BodyType } from './wire/head.ts'
 export type Sendable = Uint8Array | Readable | AsyncIterable<Uint8Array | string>
 
 /**
- * Marks an async iterable as a source of bytes. Without this mark, only a `Readable` is one: other async iterables are streams of values.
+ * Marks an iterable as a source of bytes. Without this mark, only a `Readable` is one: other async iterables are streams of values.
  */
 export class Source {
   readonly chunks: AsyncIterable<unknown> | Iterable<unknown>

@@ -17,7 +17,7 @@ interface Queue {
 
 /** A timer may fire early, but by less than this. */
 const EARLY_MS = 1
-/** How many unused timers to keep, because the next call probably has the same duration. */
+/** An empty queue keeps its timer unless there are more queues than this, because the next call probably has the same duration. */
 const MAX_IDLE = 16
 
 /**

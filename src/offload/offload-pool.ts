@@ -22,8 +22,8 @@ export interface OffloadStats {
 /**
  * Worker threads that execute calls.
  *
- * The pool is *closed* until the first call, which starts threads and makes it *open*. A close makes it *closing*: it refuses calls until
- * the running ones have ended. Then it is *closed* again, and a later call opens it.
+ * The pool is *closed* until the first call, which starts threads and makes it *open*. A close makes it *closing*: it refuses new calls
+ * until the earlier ones have ended. Then it is *closed* again, and a later call opens it.
  */
 export class OffloadPool {
   readonly name: string
@@ -88,10 +88,10 @@ export class OffloadPool {
   }
 
   /**
-   * Waits for the running calls, then ends the threads. A later call opens the pool again. While one close is waiting, `close` may be
-   * called again with a signal that aborts earlier.
+   * Waits for the waiting and running calls, then ends the threads. A later call opens the pool again. While one close is waiting, `close`
+   * may be called again with a signal that aborts earlier.
    *
-   * @param signal aborting it ends the running calls immediately; they reject with its reason
+   * @param signal aborting it ends these calls immediately; they reject with its reason
    */
   async close(signal?: AbortSignal): Promise<void> {
     const open = this.#threads

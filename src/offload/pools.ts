@@ -10,7 +10,7 @@ export interface OffloadPoolOptions extends OffloadOptions {
 }
 
 /**
- * The pools of the process. They are the only global state of the package: an `offload()` handle is declared at module level, before there
+ * The pools of the process. They are global: an `offload()` handle is declared at module level, before there
  * is an app that could own a pool, and processors belong to the process. A pool starts no thread before its first call. Two apps in one
  * process share the pools. When one app stops, it closes them for both; the next call from the other app opens them again.
  */

@@ -5,7 +5,7 @@ export interface Place<T> {
   next: Place<T> | undefined
 }
 
-/** First in, first out; any element can leave early. Every operation takes constant time, however long the queue. */
+/** First in, first out; any element can leave early. Every operation except `insert` takes constant time, however long the queue. */
 export class Fifo<T> {
   #first: Place<T> | undefined
   #last: Place<T> | undefined

@@ -59,7 +59,7 @@ export class Loan {
   }
 
   /**
-   * Opens the resource for this slot and returns its value.
+   * Acquires and returns the value for this slot. Opens the resource if necessary.
    *
    * @param resources the resources that this one needs, by name
    * @throws PikoError `RESOURCE_FAILED`, ResourceLost

@@ -16,7 +16,7 @@ export interface ResourceOptions {
   readonly needs: ResourceMap
 }
 
-/** The minimum interval. More frequent checks would keep the process busy. */
+/** The minimum of `checkEvery`, `maxLifetime` and `acquireTimeout`. */
 const MIN_CHECK_EVERY_MS = 10
 
 const isSize = (size: unknown): boolean => size === Infinity || (isWhole(size) && size >= 1)

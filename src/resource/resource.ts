@@ -48,7 +48,7 @@ export interface ResourceContext<R extends ResourceMap = NoResources> extends Bo
 /** The context for a resource of the scope `process`, which does not belong to a run. */
 export interface ProcessContext<R extends ResourceMap = NoResources> {
   readonly resources: BorrowedOf<R>
-  /** Aborts when the process stops, or when another instance has replaced this one. */
+  /** Aborts when this instance closes: when the process stops, or after another instance has replaced it. */
   readonly signal: AbortSignal
   readonly log: Logger
 }

@@ -76,7 +76,7 @@ export class BackgroundTasks {
   }
 }
 
-/** Whether the signal's abort is the reason why code threw this: it is the signal's reason, or an `AbortError`. */
+/** Whether the signal's abort is the reason why code threw this: it is the signal's reason, has it as its cause, or is an `AbortError`. */
 export function isCancellation(thrown: unknown, signal: AbortSignal): boolean {
   if (!signal.aborted) return false
   if (thrown === signal.reason) return true

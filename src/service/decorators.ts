@@ -45,8 +45,9 @@ export interface Declared {
 export const task: BackgroundDecorator = decorator('task', { kind: 'task' })
 
 /**
- * Calls the method once per interval, however long a call takes: first after one interval or after `after`, then at fixed times. Calls
- * never overlap: ticks during a call are skipped and counted, see `Service.timerStats`. If the method throws, the service crashes.
+ * Calls the method once per interval, however long a call takes: first after one interval unless an option says otherwise, then at fixed
+ * times. Calls never overlap: ticks during a call are skipped and counted, see `Service.timerStats`. If the method throws, the service
+ * crashes.
  *
  * @throws PikoError `DURATION_INVALID`, `SERVICE_INVALID`
  */

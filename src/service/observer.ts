@@ -14,7 +14,9 @@ export interface ServiceObserver {
    * @param reason the crash that caused the restart
    */
   restarted?(service: Service, reason?: Error): void
-  /** Called when a background task was still running after the grace time of a stop. The stop continues without it. */
+  /**
+   * Called when a background task, or a step such as `start` or `onStop`, did not end in time during a stop. The stop continues without it.
+   */
   taskStuck?(service: Service, task: string, waitedMs: number): void
   /** Called when a timer or crontab has skipped ticks, because an earlier run took too long or the machine was asleep. */
   timerSkipped?(service: Service, timer: string, skipped: number): void

@@ -10,7 +10,7 @@ const STOP_SIGNALS: readonly StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
  */
 const ECHO_MS = 500
 
-/** Handles SIGUSR2, and SIGINT, SIGTERM and SIGHUP, which then no longer end the process. */
+/** Handles SIGUSR2 and the stop signals: SIGINT, SIGTERM and SIGHUP. Until `release`, none of these signals ends the process. */
 export class ProcessSignals {
   readonly #first = Promise.withResolvers<StopSignal>()
   readonly #second = Promise.withResolvers<StopSignal>()

@@ -14,7 +14,7 @@ import {
 import { aDuration } from '../time/duration-check.ts'
 import { serviceInvalid } from './invalid.ts'
 
-/** Checks that a value has these methods. */
+/** Creates the check that a value has these methods. */
 export function withMethods(what: string, methods: readonly string[]): OptionCheck {
   return (value) => {
     const lacking = methods.filter((method) => typeof propertyOf(value, method) !== 'function')
@@ -39,7 +39,7 @@ export const SERVICE_CHECKS = {
  * Checks the options of a service.
  *
  * @param service.isOpen whether the service may have more options, as a user's class may. Then an unknown name is refused only if it
- *   differs from a known one just in upper and lower case or `_`.
+ *   differs from a known one only in upper and lower case, `_` or `-`.
  * @param parts problems of the arguments that are not options
  * @throws PikoError `SERVICE_INVALID` naming everything that is wrong
  */
@@ -81,7 +81,6 @@ export function childProblems(name: string, children: unknown, isService: (child
   return problem === undefined ? [] : [placed(name, problem)]
 }
 
-/** Checks for a whole number from 0, or Infinity. */
 export const aCountOrInfinity = expecting(
   'a whole number from 0, or Infinity',
   (value) => value === Infinity || (isWhole(value) && value >= 0),

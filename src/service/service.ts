@@ -343,7 +343,7 @@ export abstract class Service implements AsyncDisposable {
   }
 
   /**
-   * Adds a child. If this service is running, also starts the child and waits for it.
+   * Adds a child. If the other children have already started, also starts this one and waits for it.
    *
    * @throws the error of the child's start; the child is then removed again
    */

@@ -49,8 +49,8 @@ type End =
  * half a second counts once, because npm repeats a signal that the terminal has already sent.
  * - SIGUSR2 prints every service with its state, tasks and timers, and what keeps the process alive.
  *
- * Exit codes: 0 after a clean stop; 1 after a crash or an error while stopping; 129 (SIGHUP), 130 (SIGINT) or 143 (SIGTERM) after a
- * second signal, or if the deadline passed.
+ * Exit codes: 0 after a clean stop; 1 after a crash or an error while stopping; 129 (SIGHUP), 130 (SIGINT) or 143 (SIGTERM) after a second
+ * signal, or if a stop after a signal passed its deadline.
  */
 export class Worker extends Service {
   readonly #deadlineMs: number

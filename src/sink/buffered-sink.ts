@@ -102,7 +102,7 @@ export class BufferedSink implements SinkWriter {
   /**
    * Delivers the remaining rows after the pending writes. Clears the window of a route that delivered no row.
    *
-   * @returns how many rows of the run are still on this host's disk and not yet at the target
+   * @returns how many rows of this attempt were stored on this host's disk instead of at the target
    * @throws PikoError `SINK_FAILED` if any delivery of the run failed
    * @throws the error of a refused write that was not awaited
    * @throws the reason of the run's signal when it has aborted

@@ -44,7 +44,7 @@ export interface SinkDefinition<
   close?(): unknown
 }
 
-/** A sink with a method for each model of `on`, `on0`, `on1` …, and one for each name in `routes`. */
+/** A sink with the methods `on0`, `on1` …, one for each model in `on`, and a method for each name in `routes`. */
 export type DefinedSink<Models extends readonly RowModel[], Named extends RouteMap = Record<never, never>> = Sink & {
   readonly [K in keyof Models & `${number}` as `on${K}`]: (rows: RowOf<Models[K]>[], batch: SinkBatch) => unknown
 } & {

@@ -53,7 +53,7 @@ export class LaneChoice {
    * Returns the index of a row's lane.
    *
    * @param index the index of the row in its write
-   * @throws PikoError `SINK_ROW_INVALID` for a row without a key
+   * @throws PikoError `SINK_ROW_INVALID` for a row without a usable key
    */
   of({ modelName }: Route, row: unknown, index: number): number {
     const key = this.#keyOf(modelName, row, index)

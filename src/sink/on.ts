@@ -2,7 +2,8 @@ import { describe, PikoError } from '../errors.ts'
 import type { RowModel, RowOf, SinkBatch } from './sink.ts'
 
 /**
- * Receives the checked rows of one model, at most `batchSize` and `batchBytes` per call. The next batch waits until the handler resolves.
+ * Receives the checked rows of one model, at most `batchSize` and `batchBytes` per call. With one writer, the next batch waits until the
+ * handler resolves.
  */
 export type RowHandler<M> = (rows: RowOf<M>[], batch: SinkBatch) => unknown
 

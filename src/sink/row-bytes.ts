@@ -3,7 +3,10 @@ const VALUE_BYTES = 8
 /** The maximum number of values to measure. Further values add nothing to the size of a row. */
 const MAX_VALUES = 100_000
 
-/** Returns the approximate memory of a row in bytes: its strings and its binary data. A value that can't be read is not counted. */
+/**
+ * Returns the approximate memory of a row in bytes: the lengths of its strings and its binary data, and a fixed size for each other value.
+ * A value that can't be read is not counted.
+ */
 export function rowBytes(row: unknown): number {
   return flatBytes(row) ?? deepBytes(row)
 }

@@ -49,7 +49,6 @@ const DEFAULT_SPILL_BYTES = 1_000_000_000
 const DEFAULT_SPILL_WAIT_MS = 30_000
 const DEFAULT_RETRY_EVERY_MS = 10_000
 const MAX_WRITERS = 64
-/** The minimum size of a spill. A smaller one could not even store two ordinary batches. */
 const MIN_SPILL_BYTES = 65_536
 
 const EACH_DEAD: OptionChecks<DeadLetterOptions> = { tolerate: wholeNumber(0) }

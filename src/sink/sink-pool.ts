@@ -19,7 +19,7 @@ export interface RunSinks {
   /** The writers, by the names of the sink map. */
   readonly writers: Readonly<Record<string, SinkWriter>>
   /**
-   * Delivers the remaining rows after a successful handler, sink by sink in the map's order.
+   * Delivers the remaining rows after a successful handler, sink by sink in the map's order. Then calls `finish` of each sink.
    *
    * @throws PikoError `SINK_FAILED`; the sinks after the failed one are not flushed: call `discard`
    */

@@ -131,7 +131,7 @@ export interface SinkBatch extends SinkScope {
  * instance per process; buffers are per run.
  */
 export abstract class Sink {
-  /** The number of rows per delivered batch. Default 1,000. */
+  /** The maximum number of rows per delivered batch. Default 1,000. */
   static readonly batchSize: number = 1_000
 
   /**
@@ -155,7 +155,8 @@ export abstract class Sink {
 
   /**
    * Called at the end of a successful attempt of a window, once for each model without any rows in this attempt. It should delete the rows
-   * that earlier runs of the window have left.
+   * that earlier runs of the window have left. If the run has items, it is called for each model when all items have ended, and should
+   * delete only the rows of earlier generations.
    */
   clear?(scope: SinkScope, model: RowModel): Promise<void>
 

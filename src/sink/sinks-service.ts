@@ -39,7 +39,7 @@ export class SinksService extends Service {
     return this.#pool
   }
 
-  /** One entry for each sink that a run of this process has used. */
+  /** One entry for each sink that this process has created. */
   get stats(): readonly SinkStats[] {
     return this.#pool.stats
   }

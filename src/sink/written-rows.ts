@@ -36,7 +36,7 @@ export class WrittenRows {
     this.#tables.set(table.name, { table, on, rows: most })
   }
 
-  /** Returns how many rows of the attempt are in each table. Reads this from the database only after an upsert or for a checksum. */
+  /** Returns how many rows of the attempt are in each table. Reads this from the database only if it is unknown, or for a checksum. */
   async collect(): Promise<readonly TableRows[]> {
     if (this.#tables.size === 0) return NOTHING
     return Promise.all(

@@ -35,7 +35,7 @@ export interface BrowserOptions {
   /** Called when the page is ready, for example to click or to scroll. The page's HTML is read afterwards. Default: no function. */
   // This is a method, so that an implementation may declare its parameter as Playwright's `Page`.
   drive?(page: BrowserPage, signal: AbortSignal): unknown
-  /** The maximum number of pages that are open at the same time in this process, from 1 to 100. Default 4. */
+  /** The maximum number of pages that this downloader has open at the same time in one process, from 1 to 100. Default 4. */
   readonly size?: number
   /** After this many pages, a new browser replaces the old one to free memory. Default 200. */
   readonly recycle?: number

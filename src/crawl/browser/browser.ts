@@ -25,14 +25,14 @@ import { isOfPage, PageAddresses } from './page-addresses.ts'
 import { htmlOf, limitDocuments } from './page-bodies.ts'
 
 const DEFAULT_BLOCK: readonly ResourceKind[] = ['image', 'media', 'font']
-/** The maximum number of screenshots of one process, so that failing pages do not fill the disk. */
+/** The maximum number of screenshots of a downloader in one process, so that failing pages do not fill the disk. */
 const MAX_SCREENSHOTS = 1_000
 /** If a browser needs longer than this to close a page, it is considered unresponsive and is replaced. */
 const MAX_CLOSE_MS = 5_000
 
 /**
  * A downloader that loads pages in Chromium, for sites that work only with JavaScript. `page.bytes` is the HTML of the page when it is
- * ready. Needs the package `playwright-core` and an installed Chromium. Each item has its own browser context, with the cookies of its
+ * ready. Needs the package `playwright-core` and an installed Chromium. Each download has its own browser context, with the cookies of its
  * session.
  *
  * @throws PikoError `USAGE` naming all problems
@@ -155,7 +155,7 @@ class BrowserDownloader implements Downloader {
       await mkdir(screenshots, { recursive: true })
       await page.screenshot({ path: join(screenshots, name), timeout: 5_000 })
     } catch {
-      // A crashed page has no screenshot. The page's own failure is the one to report.
+      // A screenshot may fail, for example if the page has crashed. Only the page's own failure is reported.
     }
   }
 
@@ -228,7 +228,7 @@ async function answerOf(
   }
 }
 
-/** Returns the error without Playwright's call log, because that may contain headers. */
+/** Returns the error without URLs and without Playwright's call log, which may contain headers. */
 function plain(thrown: unknown): unknown {
   if (thrown instanceof TimeIsUp || thrown instanceof AddressRefused || thrown instanceof TooLarge) return thrown
   const [first = ''] = messageOf(thrown).split('\n')

@@ -82,7 +82,7 @@ export class Answers {
    */
   #keyOf({ method, url, body, session, headers, downloader }: ReadyRequest): string {
     const { crawl, hasSessions } = this.#owner
-    // If a request names no session, it may use a response that any session has loaded.
+    // Requests that name no session share their responses, whichever session loaded them.
     const seenBy = hasSessions && session !== null ? { session: session ?? 'any' } : 'no session'
     const parts = JSON.stringify([crawl, seenBy, method, url, body, headers, downloader])
     return createHash('sha256').update(`force ${parts}`).digest('hex')

@@ -25,7 +25,7 @@ import type { CrawlLimits, CrawlOptions, DedupSpec, StepSpec } from './crawl-spe
 
 const isTable = (value: unknown): value is object => isObject(value) && !isList(value) && typeof value !== 'function'
 
-/** Checks that a value is an object, and checks each of its options. */
+/** Creates the check for an object with these options. */
 function nested<T extends object>(checks: OptionChecks<T>, example: string): OptionCheck {
   return (value) => {
     const { problems } = readOptions<T>(value, checks, example)
@@ -161,7 +161,7 @@ export function hostKey(name: string): string | undefined {
   return url ? laneOfHost(url.host.replace(/:443$/, '')) : undefined
 }
 
-/** Converts a size such as `'10MB'`, or a number, to bytes. Returns undefined if the value is not a size. */
+/** Converts a size such as `'10MB'`, or a number, to bytes. Returns undefined if the value is not a size or is too large. */
 export function bytesOf(value: unknown): number | undefined {
   const [, amount, unit] = (typeof value === 'string' && SIZE.exec(value)) || []
   const bytes = unit === undefined ? value : Math.floor(Number(amount) * (SIZES[unit] ?? NaN))

@@ -37,7 +37,8 @@ export interface DeadPage extends CrawlItem {
 }
 
 /**
- * The context of a crawl's function `dead`: the context of a step, without the functions that end a page or follow requests.
+ * The context of a crawl's function `dead`: the context of a step, without `item`, `data`, `progress`, and the functions that end a page or
+ * follow requests.
  *
  * @typeParam Ctx the context of a step
  */

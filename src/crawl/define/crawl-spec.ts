@@ -20,7 +20,7 @@ export type ParsePage<Ctx> = (page: Page, ctx: Ctx) => unknown
 /** A step with options. A step without options is only its `parse` function. */
 export interface StepSpec<Ctx = CrawlContext> {
   readonly parse: ParsePage<Ctx>
-  /** Pages of a host with a smaller number are loaded first. The range is −32,768 to 32,767. Default 0. */
+  /** Among the pages of a host, those with a smaller number are loaded first. The range is −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /** The time limit of one try, from the download until the step ends. Default `'5m'`. */
   readonly timeout?: Duration
@@ -122,7 +122,7 @@ export interface CrawlOptions<Ctx = CrawlContext> extends FetchSpec {
   readonly tolerate?: ItemTolerance
 }
 
-/** The job options that a crawl also has. `retry` is not one of them, because it has another meaning in a crawl. */
+/** The job options that a crawl also has, with the same meaning. */
 export type CrawlJobOptions<
   R extends ResourceMap,
   C extends z.ZodType,
@@ -141,7 +141,7 @@ export interface CrawlSpec<
   extends CrawlJobOptions<R, C, S, W>, CrawlOptions<CrawlContext<R, z.output<C>, S, WindowOf<W>, Step>> {
   /**
    * The requests that a run starts with: a list, or a function that returns them and may use the config and the window. They are stored in
-   * transactions of 1,000. After a restart of the run, requests that are already stored are not stored again.
+   * batches of up to 1,000. After a restart of the run, requests that are already stored are not stored again.
    */
   readonly seeds:
     | readonly Seed<NoInfer<Step>>[]
@@ -162,7 +162,7 @@ export interface CrawlClassSpec<
   readonly steps?: readonly Step[]
 }
 
-// The type parameters are erased, as for jobs, because the pipeline handles crawls of every type.
+// The type parameters are erased, as for jobs, because the same code handles crawls of every type.
 /* oxlint-disable typescript/no-explicit-any */
 export type AnyCrawlSpec = CrawlSpec<any, any, any, any, any>
 export type AnyCrawlContext = CrawlContext<any, any, any, any, any>

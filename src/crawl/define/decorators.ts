@@ -54,7 +54,8 @@ export type CrawlDecorator<Ctx> = (owner: CrawlClass<Ctx>, context?: ClassDecora
  * Makes a class a crawl: its method `seeds` yields the seeds, and its methods with `@step` are the steps. `defineCrawl` does the same
  * without a class.
  *
- * @throws PikoError `JOB_INVALID` if it decorates anything but a class; everything else is checked when the class is registered
+ * @throws PikoError `JOB_INVALID` if the spec is not an object, or if it decorates anything but a class; everything else is checked when
+ * the class is registered
  * @example
  * \@crawl({ id: 'shop' })
  * export class Shop {

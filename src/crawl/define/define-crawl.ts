@@ -70,7 +70,7 @@ export function crawlSpecOf(definition: object): AnyCrawlSpec | undefined {
 /**
  * Defines a crawl from a spec with erased type parameters.
  *
- * @param open opens a test's fetcher instead of the one in the spec
+ * @param open opens a test's fetcher; default: opens the fetcher that sends real requests
  */
 export function crawlOf(spec: AnyCrawlSpec, open?: () => Promise<Fetcher>): JobDefinition<never> {
   const read = readCrawl(spec)

@@ -45,7 +45,7 @@ const DEFAULT_TIMEOUT = '5m'
 /** The default limits of a host, if the spec has no rule for it. */
 const DEFAULT_HOSTS: Readonly<Record<string, LaneSpec>> = { '*': { parallel: 8 } }
 
-/** Reads each property of a spec once. Lists every problem of the options that only a crawl has; the job checks its own options later. */
+/** Reads a spec. Lists every problem of the options that only a crawl has; the job checks its own options later. */
 export function readCrawl(spec: unknown): ReadCrawl {
   if (!isObject(spec) || typeof spec === 'function') {
     throw new PikoError(

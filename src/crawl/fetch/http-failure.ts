@@ -13,11 +13,11 @@ import { CrawlError, type FailureClass } from '../crawl-error.ts'
 import type { Answer } from '../downloader.ts'
 import type { ReadyRequest } from '../request/request.ts'
 
-/** What the error of a failed request contains. */
+/** What is needed to create the error of a failed request. */
 export interface Failing {
   readonly request: ReadyRequest
   readonly idleMs: number
-  /** The method and URL of the failed request, without secrets. After a redirect, this is the URL of the redirect. */
+  /** The method and URL of the failed request, without secrets. After a redirect, those of the request that followed it. */
   readonly shown: string
   /** The host and port of the proxy; undefined without a proxy. */
   readonly proxy: string | undefined

@@ -188,7 +188,7 @@ function bodyOf({ reply, headers }: Opened): Promise<Readable> {
 }
 
 /**
- * Reads the whole body of an opened response.
+ * Reads the body of an opened response.
  *
  * @throws CrawlError for a status that is not accepted or a body that can't be read, or the reason of the signal
  */

@@ -16,8 +16,7 @@ const MARKS: readonly (readonly [label: string, bytes: readonly number[]])[] = [
 
 /**
  * Decodes a body. The encoding is taken from the byte order mark, otherwise from the `charset` of the content type, otherwise from the
- * `<meta>` or XML declaration. Without any of these, valid UTF-8 is read as UTF-8, and everything else as windows-1252. JSON is always
- * UTF-8.
+ * `<meta>` or XML declaration. Without any of these, JSON and valid UTF-8 are read as UTF-8, and everything else as windows-1252.
  */
 export function decodeText(bytes: Uint8Array, contentType: string): string {
   const marked = MARKS.find(([, mark]) => mark.every((byte, index) => bytes[index] === byte))

@@ -51,7 +51,7 @@ interface Known extends NamedProxy {
 interface Host {
   readonly failures: Map<string, number>
   readonly bannedUntil: Map<string, number>
-  /** The proxies that have failed since the host's last response. */
+  /** The proxies that have failed with class `network` or `server` since a request to the host last ended otherwise. */
   readonly witnesses: Set<string>
   /** The proxies whose last request was blocked. */
   readonly blocked: Set<string>
@@ -177,7 +177,7 @@ export class Proxies {
     return proven.length >= PROVEN_WITNESSES || this.#candidates(host).every((one) => at.witnesses.has(one.name))
   }
 
-  /** Changes the tier of proxies for a host: up if it blocks requests, down if it has blocked none for a long time. */
+  /** Changes the tier of proxies for a host: up after several blocked requests in a row, down after many successful ones. */
   #moveTier(at: Host, outcome: string): void {
     const highest = (this.#pool.tiers?.length ?? 1) - 1
     at.blockedInARow = outcome === 'blocked' ? at.blockedInARow + 1 : 0

@@ -9,8 +9,8 @@ import type { Duration } from '../../time/duration.ts'
 import { CrawlError } from '../crawl-error.ts'
 
 /**
- * The proxies of a crawl: exactly one of `urls`, `provider` and `tiers`. A proxy's URL begins with `http:`, `https:` or `socks5:`, and may
- * contain a user and a password.
+ * The proxies of a crawl: exactly one of `urls`, `provider` and `tiers`. A proxy's URL begins with `http:`, `https:`, `socks:` or
+ * `socks5:`, and may contain a user and a password.
  */
 export interface ProxyPool {
   /** The URLs of all proxies. */
@@ -108,7 +108,7 @@ function isBorrowable(value: object): boolean {
 
 /** Returns all problems of the `proxies` option of a spec. The messages never contain a URL, because it may include a password. */
 export function proxyProblems(value: unknown): readonly string[] {
-  // The options of a class are checked with the resources of the job.
+  // A class is checked with the resources of the job, and its options when a page borrows a value of it.
   if (typeof value === 'function') return isBorrowable(value) ? [] : [NO_CLASS]
   const { options, problems } = readOptions<ProxyPool>(value, CHECKS, "{ urls: ['http://proxy.example:8080'] }")
   const given = SOURCES.filter((name) => options[name] !== undefined)

@@ -31,11 +31,14 @@ export interface CrawlRequest<Step extends string = string> {
   readonly body?: CrawlBody
   /** Any JSON value up to 64 KB; the step receives it as `ctx.data`. Default: undefined. */
   readonly data?: unknown
-  /** Requests of a host with a smaller number are loaded first. The range is −32,768 to 32,767. Default: the step's. */
+  /** Among the requests of a host, those with a smaller number are loaded first. The range is −32,768 to 32,767. Default: the step's. */
   readonly priority?: number
   /** The request is not sent before this instant. Default: now. */
   readonly due?: InstantInput
-  /** The name of the session that sends the request; `false` for none. Default: the session of the page that links to it. */
+  /**
+   * The name of the session that sends the request; `false` for none. Default: the step's, otherwise the session of the page that links to
+   * it.
+   */
   readonly session?: string | false
   /** The name of the downloader that loads the request. Default: the step's. */
   readonly downloader?: string

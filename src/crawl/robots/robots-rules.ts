@@ -23,7 +23,7 @@ export function storedAnswer({ text, ...head }: RobotsAnswer): string {
   return `${JSON.stringify({ ...head, isThere: text !== null })}\n${text?.replaceAll('\0', ' ') ?? ''}`
 }
 
-/** Parses a stored result. A result that can't be parsed is treated as expired. */
+/** Parses a stored result. If it can't be parsed, returns an expired result that says so. */
 export function readAnswer(stored: string): RobotsAnswer {
   const [first = ''] = stored.split('\n', 1)
   const value = safely(() => JSON.parse(first) as unknown, undefined)

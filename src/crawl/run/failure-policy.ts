@@ -12,8 +12,8 @@ export type Fresh = 'session' | 'proxy'
 export interface BlockedRetrySpec extends ItemRetrySpec {
   /**
    * What to replace before the next try. `'session'`: the blocked session is retired; without this, the block counts as one failure of the
-   * session, and the next try uses it again. `'proxy'`: the next try avoids all proxies whose last request this host has blocked, if there
-   * are others. Default: both.
+   * session, and the next try may use it again. `'proxy'`: the next try avoids all proxies whose last request this host has blocked, if
+   * there are others. Default: both.
    */
   readonly fresh?: readonly Fresh[]
 }

@@ -6,7 +6,7 @@ import { forbidsRetry, retryTimingOf } from '../../run/retry-errors.ts'
 import { type CrawlError, FAILURE_CLASSES, type FailureClass } from '../crawl-error.ts'
 import { MAX_RETRY_AFTER_MS } from './failure-policy.ts'
 
-/** The failure of a page. Its class decides how often the page is retried; the item ends with its error. */
+/** The failure of a page. Its class decides how often the page is retried; the try ends with its error. */
 export interface PageFailure {
   readonly class: FailureClass
   readonly error: Error

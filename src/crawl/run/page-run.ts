@@ -41,7 +41,7 @@ export class PageRun {
   #kept: Uint8Array | undefined
   /** How the step itself has ended the item; undefined if it has not. */
   #ending: 'commit' | 'skip' | 'later' | undefined
-  /** How many requests this try has sent. A middleware may send several. */
+  /** How many responses this try has loaded. A middleware may load several. */
   #downloads = 0
   /** Whether the step was called with the page. */
   #isParsed = false
@@ -269,7 +269,7 @@ export class PageRun {
     }
   }
 
-  /** Passes the requests to the item, which stores them in the same transaction as its end. */
+  /** Passes the requests to the item, which stores them in the same transaction as its end or its next checkpoint. */
   async #store(): Promise<void> {
     const items = this.#followed.splice(0)
     if (items.length > 0) await addItems(this.#ctx.items, items, this.#payload.root)

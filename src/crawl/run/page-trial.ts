@@ -95,7 +95,7 @@ class TriedPage implements PageTrial, PageWatcher {
   }
 }
 
-/** Returns a string that is the same for all requests for the same page. */
+/** Returns a string that is the same for all requests that would be the same item. */
 function identityOf({ request, key }: NewItem): string {
   return `${request.step} ${key}`
 }

@@ -7,7 +7,10 @@ export interface ChangedWithin {
 }
 
 const DAY_MS = 24 * 3_600_000
-/** The forms of a `lastmod` without a time, each with what makes a date of it, and how long such a time can be. */
+/**
+ * The forms of a `lastmod` without a time of day. `rest` completes the text to a date, and `lengthMs` is the longest length of that year,
+ * month or day.
+ */
 const DAYS: readonly (readonly [form: RegExp, rest: string, lengthMs: number])[] = [
   [/^\d{4}$/, '-01-01', 366 * DAY_MS],
   [/^\d{4}-\d\d$/, '-01', 31 * DAY_MS],

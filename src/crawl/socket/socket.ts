@@ -36,8 +36,8 @@ export interface SocketOptions {
   /** When the item is done. It is also done when the server closes the connection. Default: after 30 seconds without a message. */
   readonly until?: SocketUntil
   /**
-   * What the server sends to a new connection after a crash. `'skip'`: all messages from the first one, so those already stored are
-   * skipped. `'continue'`: only new messages. Default `'continue'` if `send` is a function, otherwise `'skip'`.
+   * What the server sends to a new connection after a crash or a broken connection. `'skip'`: all messages from the first one, so those
+   * already stored are skipped. `'continue'`: only new messages. Default `'continue'` if `send` is a function, otherwise `'skip'`.
    */
   readonly resume?: 'skip' | 'continue'
   /** The time limit for opening a connection. Default `'10s'`. */

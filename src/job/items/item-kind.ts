@@ -16,7 +16,7 @@ export interface DeadItem<D = unknown> extends Item<D> {
   readonly error: Error
 }
 
-/** The context of a kind's function `dead`: the context of a handler, without the functions that end an item, add items or run steps. */
+/** The context of a kind's function `dead`: the context of a handler, without steps, `commit`, `items`, `progress` and `onConfigChange`. */
 export type DeadContext<
   R extends ResourceMap = ResourceMap,
   C = unknown,

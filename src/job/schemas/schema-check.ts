@@ -107,7 +107,7 @@ function pathOfPromise(value: unknown, deepest: number): PropertyKey[] | undefin
   return undefined
 }
 
-/** Whether the answer comes from zod. Any object with a `safeParse` is accepted as a schema, so its answer may be anything. */
+/** Whether the answer has the form of zod's. Any object with a `safeParse` is accepted as a schema, so its answer may be anything. */
 function isAnswer(answer: unknown): answer is ReturnType<Schema['safeParse']> {
   const success = propertyOf(answer, 'success')
   if (success === true) return 'data' in (answer as object)

@@ -37,7 +37,7 @@ export interface IncomingMessage {
   readonly head: Head
   /** The end of a reply. Available only after the last byte was read. */
   readonly end: ReplyEnd | undefined
-  /** Returns the whole verified body, if it has already arrived and is not longer than `max`. */
+  /** Returns the whole verified body if it came in one frame, has not been read, and is not longer than `max`; otherwise undefined. */
   take(max: number): Buffer | undefined
   /**
    * Returns the next bytes, or undefined at the verified end. Only one reader may call this, and only after the previous call has returned.

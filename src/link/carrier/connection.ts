@@ -62,7 +62,7 @@ const CONFIRM_EACH = 32_768
  */
 const CONFIRM_MOST = 262_144
 const LAST_ID = 2 ** 31 - 1
-/** How long the other end may take to read why it was refused. */
+/** How long the last frames may take to be sent before the connection is destroyed. */
 const FAREWELL_MS = 1_000
 
 type State = 'handshake' | 'open' | 'closed'
@@ -161,7 +161,7 @@ export class Connection implements Carrier {
       throw new PikoError('USAGE', message)
     }
     const message = new Outgoing(spec, head, this.#outgoingOwner)
-    // This is called in a later turn, because the caller does not have the message yet.
+    // This is called later, because the caller does not have the message yet.
     if (this.#state === 'closed') queueMicrotask(() => message.failed(lost('is closed')))
     else if (this.#sender) this.#sender.ready(message)
     else this.#early.add(message)

@@ -15,7 +15,7 @@ const URGENT_EXTRA = 131_072
 const EAGER = 16
 /** Smaller buffers are copied into one. Larger ones are written without a copy. */
 const MIN_PART = 4_096
-/** If a peer does not read, and more than this many bytes of answers are waiting for it, the connection is closed. */
+/** If more than this many bytes of control frames are waiting, because the other end does not read, the connection is closed. */
 const MAX_CONTROL_BYTES = 1_048_576
 
 export interface SenderDeps {

@@ -83,7 +83,7 @@ class Dialer {
     return link
   }
 
-  /** Converts a socket's error to a link error. Errors of the handshake are already link errors. */
+  /** Converts `LINK_LOST` and `LINK_BROKEN` to `LINK_UNREACHABLE`, with advice. Returns any other error unchanged. */
   #unreachable(error: unknown): unknown {
     if (!(error instanceof PikoError) || (error.code !== 'LINK_LOST' && error.code !== 'LINK_BROKEN')) return error
     const why = error.cause === undefined ? error.message : messageOf(error.cause)

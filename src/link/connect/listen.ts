@@ -20,7 +20,7 @@ import { linkOver } from './link-of.ts'
 import { acceptSockets } from './websocket.ts'
 
 export interface ListenOptions extends LinkOptions {
-  /** The address to listen on. Default `127.0.0.1`. Another address needs `tls` and `secret`. */
+  /** The address to listen on. Default `127.0.0.1`. An address that other machines can reach needs `tls` and `secret`. */
   readonly host?: string
   /** The port to listen on; 0: any free port. */
   readonly port?: number

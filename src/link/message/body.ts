@@ -199,8 +199,8 @@ export class Body {
   }
 
   /**
-   * Asks the sender of a reply to stop. A request is not cancelled, because a cancelled request gets no answer, and the handler may answer
-   * without reading the whole body. Until it answers, the sender waits for credit.
+   * Asks the sender of a reply or an event to stop. A request is not cancelled, because a cancelled request gets no answer, and the handler
+   * may answer without reading the whole body. Until it answers, the sender waits for credit.
    */
   #stop(code: number, reason: string): void {
     if (this.#message.head.kind !== 'request') this.#message.cancel(code, reason)

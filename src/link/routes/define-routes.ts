@@ -99,7 +99,7 @@ export class Routes {
   /**
    * Adds other routes inside these: prefixes are joined, and this middleware wraps theirs.
    *
-   * @throws PikoError `USAGE` if the two contain each other
+   * @throws PikoError `USAGE` if `other` is not the result of `defineRoutes`, or contains these routes
    */
   mount(other: Routes): this {
     if (!(other instanceof Routes)) throw usage(`mount got ${describe(other)}; expected the result of defineRoutes`)

@@ -30,7 +30,9 @@ const LOOK_MS = 50
 const MAX_ARGS_BYTES = 16 * 2 ** 20
 /** If this many nodes were lost during a call, the call may be the cause. Then it runs in this process. */
 const MAX_LOSSES = 2
-/** How long a node is not asked again for a module that it has refused, and a function stays here whose result can't be sent. */
+/**
+ * For this long, a module is not sent again to a node that has refused it, and a function whose result could not be sent runs only here.
+ */
 const REFUSED_MS = 60_000
 const MAX_REMEMBERED = 10_000
 
@@ -40,7 +42,7 @@ let lastId = 0
 export class FleetQueue {
   readonly #pool: OffloadPool
   readonly #waiting = new WaitingCalls<Waiting>()
-  /** Calls that were sent to a node without a result. They are older than those that are waiting, and come first. */
+  /** Calls that another node has not completed. They are older than the other waiting calls, and come first. */
   readonly #again = new WaitingCalls<Waiting>()
   /** How many calls of each job are running, here or on other nodes. */
   readonly #runningOf = new Map<string, number>()

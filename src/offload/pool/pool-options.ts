@@ -21,7 +21,7 @@ export interface OffloadOptions {
   readonly size?: number
   /**
    * The memory of each thread: its heap and its buffers. A call that needs more fails with `OFFLOAD_MEMORY`, and its thread ends. Default:
-   * half of the machine's or container's memory, divided by `size`.
+   * half of the machine's or container's memory, divided by `size`, at least 128 MB.
    */
   readonly memory?: MemorySize
   /**

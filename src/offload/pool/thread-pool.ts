@@ -85,9 +85,9 @@ export class ThreadPool {
   }
 
   /**
-   * Waits for the running calls, then ends the threads.
+   * Waits for the waiting and running calls, then ends the threads.
    *
-   * @param signal aborting it ends the running calls immediately; they reject with its reason
+   * @param signal aborting it ends these calls immediately; they reject with its reason
    */
   async close(signal?: AbortSignal): Promise<void> {
     this.#closing = true

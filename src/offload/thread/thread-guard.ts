@@ -14,7 +14,7 @@ export function aboutToReply(call: ThreadCall, value: unknown): void {
 }
 
 /**
- * Lets an uncaught error or an exit end the thread only during a call. After the call's reply, the thread may already be executing another
+ * Prevents a call that has ended from ending the thread with an uncaught error or an exit. The thread may already be executing another
  * call, which would then be blamed.
  */
 export function guardThread(): void {

@@ -40,7 +40,7 @@ export class BatchDelivery {
     return this.#spilled
   }
 
-  /** Called when the attempt is over: deliveries no longer wait for their next try. */
+  /** Called when the attempt is over or has failed: deliveries are not tried again. */
   stop(): void {
     this.#stop.abort()
   }

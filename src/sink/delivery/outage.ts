@@ -3,7 +3,7 @@ import { isPikoError, toError } from '../../errors.ts'
 import { retryTimingOf } from '../../run/retry-errors.ts'
 import { databaseFault } from '../../sql/database-faults.ts'
 
-/** Error codes of Node, undici and Piko which mean that the target can't be reached, does not answer, or has no space left. */
+/** Error codes of Node, undici and Piko which mean that the target can't be reached, does not answer, or can't store anything. */
 const OUTAGE_CODE =
   /^(?:ECONN(?:REFUSED|RESET|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(?:HOST|NET)(?:UNREACH|DOWN)|ENETRESET|ENOSPC|EDQUOT|EROFS|EIO|ERR_SOCKET_\w+|PROTOCOL_CONNECTION_LOST|PROTOCOL_SEQUENCE_TIMEOUT|UND_ERR_(?:CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET|CLOSED|DESTROYED)|DATABASE_(?:UNREACHABLE|TIMEOUT|GONE)|TIMEOUT|HTTP_FAILED)$/
 

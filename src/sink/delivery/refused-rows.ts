@@ -31,7 +31,7 @@ export class RefusedRowsError extends Error {
   }
 }
 
-/** Returns the reasons for the rows that an error names, by index below `length`. Undefined if the error names none. */
+/** Returns the reasons for the rows that an error names, by index. Ignores indexes of `length` or more. Undefined if no row is left. */
 export function refusedRows(error: unknown, length: number): ReadonlyMap<number, string> | undefined {
   for (const link of chainOf(error)) {
     const rows = new Map<number, string>()

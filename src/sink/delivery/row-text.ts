@@ -8,7 +8,7 @@ export interface RowText {
 
 /** The maximum size of a row's text, in bytes. */
 const MAX_ROW_BYTES = 256_000
-/** The length to which a longer string is truncated. */
+/** How many characters to keep of a text that is too large. */
 const KEPT_CHARACTERS = 4_000
 const MAX_DEPTH = 64
 const TAGGED = /^\$(?:date|bigint|bytes|number|map|set|object)$/

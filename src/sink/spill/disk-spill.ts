@@ -10,7 +10,10 @@ import type { SpillBatch, SpillQueue } from './spill-queue.ts'
 
 const MAX_SEGMENT_BYTES = 8_000_000
 const MIN_SEGMENT_BYTES = 16_384
-/** How many segments a spill has. Space becomes free only when a whole segment is removed. */
+/**
+ * The size of a segment is the spill's maximum size divided by this, within the limits above. Space becomes free only when a whole segment
+ * is removed.
+ */
 const SEGMENTS = 8
 
 export interface DiskSpillParts {

@@ -62,7 +62,7 @@ export class Drain {
     }
   }
 
-  /** Returns false if nothing is ready to be sent. */
+  /** Sends the oldest batch. Returns false if none is ready to be sent. */
   async #sendNext(): Promise<boolean> {
     const { queue, open, deliver } = this.#parts
     await open()

@@ -49,7 +49,7 @@ export class Spills {
   #timer: NodeJS.Timeout | undefined
   #adopting: Promise<void> | undefined
 
-  /** Opens the folder of the app. @throws PikoError `SINK_FAILED` if the folder can't be created or locked */
+  /** Creates and locks the folder of this process. @throws PikoError `SINK_FAILED` if the folder can't be created or locked */
   static async open(parts: SpillsParts): Promise<Spills> {
     const appFolder = resolve(parts.dir, parts.app)
     let cause: unknown = new Error("it can't be locked")

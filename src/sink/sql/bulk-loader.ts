@@ -56,7 +56,7 @@ export class BulkLoader {
   /**
    * Sends the file.
    *
-   * @returns false if this database can't send a file; then nothing was sent
+   * @returns false if this database can't send a file and `bulk` is `auto`; then nothing was sent
    * @throws LoadUnfit if a value can't be written to the file, or the server changed or dropped a row
    * @throws PikoError `SINK_ROW_INVALID` for a value that can't be stored
    */

@@ -26,8 +26,8 @@ export class LoadData {
   #failure: { readonly error: unknown } | undefined
 
   /**
-   * Creates the file. Returns undefined if a value can't be written to it: bytes for a string column, or a number for a string column,
-   * because only the server knows how to format it. Checks only the first row; for later rows, {@link failure} reports the same.
+   * Creates the file. Returns undefined if a value can't be written to it as INSERTs store it, such as bytes or a number for a string
+   * column. Checks only the first row; for later rows, {@link failure} reports the same.
    *
    * @param types the types of the table's columns, in lower case
    * @throws PikoError `SINK_ROW_INVALID`

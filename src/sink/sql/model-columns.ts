@@ -116,8 +116,8 @@ function columnOf(schema: unknown, depth: number): Column {
 const filled = (kind: ColumnKind): Column => ({ kind, isNullable: false })
 
 /**
- * Returns the column of a schema with a default. `.optional().default(…)` removes undefined from the output, but `.nullable().default(…)`
- * does not remove null.
+ * Returns the column of a `default`, `prefault` or `nonoptional` schema. `.optional().default(…)` removes undefined from the output, but
+ * `.nullable().default(…)` does not remove null.
  */
 function withoutUndefined(schema: unknown, depth: number): Column {
   let inner = innerOf(schema)

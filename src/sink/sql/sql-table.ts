@@ -191,7 +191,7 @@ export class SqlTable<Row extends object> {
     noteRows(batch, this.layout, on, undefined, 'merge')
   }
 
-  /** Writes a batch of an item. Batches whose rows have the same window and fence are written together. */
+  /** Writes a batch. Batches of items whose rows have the same window and fence are written together. */
   #shared(
     { itemId, signal }: SinkBatch,
     on: SqlDatabase,

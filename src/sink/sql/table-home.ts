@@ -37,7 +37,7 @@ export class TableHome {
   /**
    * Runs a transaction. Repeats it after a deadlock or a lock timeout, or if another delivery of the same batch was faster.
    *
-   * @throws PikoError `SINK_TABLE_INVALID` if the table, a column or an index is missing
+   * @throws PikoError `SINK_TABLE_INVALID` if the table or a column is missing, or the table of the fences is missing and can't be created
    */
   async write<T>(on: SqlDatabase, fn: (trx: SqlExecutor) => Promise<T>): Promise<T> {
     const run = (): Promise<T> =>

@@ -27,7 +27,10 @@ export interface SqlTableOptions<Row extends object> {
    * properties of the `model`.
    */
   readonly columns?: readonly (keyof Row & string)[] | Readonly<Partial<Record<keyof Row & string, string>>>
-  /** The zod object schema of the rows. It is used only for the types in {@link SqlTable.ddl}; the sink checks rows with its own model. */
+  /**
+   * The zod object schema of the rows. It gives the default of `columns` and the types in {@link SqlTable.ddl}; the sink checks rows with
+   * its own model.
+   */
   readonly model?: z.ZodType<Row>
   /**
    * The columns that identify a row within its window, or within the table if it has no window column. They are part of the primary key in
