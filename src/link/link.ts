@@ -81,6 +81,8 @@ export class Link implements AsyncDisposable {
   /** The bytes of events that the connection has not accepted yet. */
   #eventBytes = 0
   #dispatching = 0
+  /** Whether an event was dropped since no event was being handled. */
+  #isOverrun = false
   /**
    * Resolves one iteration of the event loop after the link has opened. Until then, events wait, because the code that waits for the link
    * has not registered its listeners yet. Undefined later.
@@ -441,8 +443,8 @@ export class Link implements AsyncDisposable {
     if (this.#opening) await this.#opening
     const name = message.head.route ?? ''
     const isKnown = this.events.has(name) && !name.startsWith(OWN_EVENTS)
-    if (!isKnown || this.#dispatching >= this.#limits.maxOpen)
-      return message.cancel(CANCEL_CODES.full, 'the event has no listener')
+    if (!isKnown) return message.cancel(CANCEL_CODES.full, 'the event has no listener')
+    if (this.#dispatching >= this.#limits.maxOpen) return this.#overrun(message, name)
     this.#dispatching++
     try {
       const body = new Body(message, this.#limits)
@@ -452,7 +454,17 @@ export class Link implements AsyncDisposable {
       this.#options.log?.debug({ event: name, reason: headline(error) }, 'an event did not arrive')
     } finally {
       this.#dispatching--
+      if (this.#dispatching === 0) this.#isOverrun = false
     }
+  }
+
+  /** Drops an event, because too many listeners have not finished. Reported once until they have caught up. */
+  #overrun(message: IncomingMessage, name: string): void {
+    message.cancel(CANCEL_CODES.full, 'too many events are being handled')
+    if (this.#isOverrun) return
+    this.#isOverrun = true
+    const why = `listeners of ${this.#dispatching} events have not finished, so further events are dropped`
+    this.#failed(new PikoError('LINK_FULL', why), `the event "${name}"`)
   }
 
   #failed(error: unknown, what: string): void {

@@ -197,6 +197,24 @@ describe('events of users', () => {
     expect(seen.at(-1)).toBe('other 1')
   })
 
+  it('that find too many unfinished listeners are dropped, which is reported once', async () => {
+    const [one, other] = line()
+    const told: string[] = []
+    const log = { ...console, error: (fields: { err: Error }) => told.push(fields.err.message) } as never
+    const link = linkOf(one, { role: 'dial' })
+    const back = linkOf(other, { role: 'listen', maxOpen: 2, log, routes: [defineRoutes().on('/ping', () => 1)] })
+    onTestFinished(() => Promise.all([link.close(), back.close()]).then(nothing))
+    const seen: unknown[] = []
+    back.events.on('slow', (n) => {
+      seen.push(n)
+      return new Promise(() => {})
+    })
+    for (let n = 0; n < 5; n++) await link.emit('slow', n)
+    await link.call('/ping')
+    expect(seen).toEqual([0, 1])
+    expect(told).toEqual(['listeners of 2 events have not finished, so further events are dropped'])
+  })
+
   it('cross a link in both directions, without those that only this end may emit', async () => {
     const [one, other] = line()
     const link = linkOf(one, { role: 'dial' })
