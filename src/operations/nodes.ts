@@ -20,7 +20,7 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly isDraining: boolean
   /** The number of runs that the node has claimed and that have not ended yet. */
   readonly running: number
-  /** The version of Piko. This fact and those below are undefined if the node has an older version. */
+  /** The version of Piko. This fact and those below are undefined if the node has not reported them. */
   readonly version: string | undefined
   /** The maximum number of runs that the node executes at the same time. */
   readonly slots: number | undefined
@@ -28,7 +28,7 @@ export interface ListedNode extends Omit<NodeStatus, 'facts'> {
   readonly jobs: number | undefined
   /** The ids of the jobs in the node's code, in order; at most 100. */
   readonly jobIds: readonly string[] | undefined
-  /** The processor use (1 is one whole processor) and the memory (in bytes), measured a few seconds ago. */
+  /** The processor use (1 is one whole processor) and the memory (in bytes), both rounded and at most about 20 seconds old. */
   readonly load: NodeLoad | undefined
 }
 

@@ -86,7 +86,7 @@ export class Notify {
     }))
   }
 
-  /** Lists open alerts: jobs that fail or are late. When the recovery of a job has been reported, its alert is closed. */
+  /** Lists alerts: jobs that fail or are late. An alert is deleted when the recovery of its job has been reported. */
   alerts(): Promise<Alert[]> {
     return this.#reach().store.notices.alerts()
   }

@@ -3,7 +3,7 @@ import { type RunError, runError } from './run-error.ts'
 import type { Phase } from './phases.ts'
 import type { Transition } from './run.ts'
 
-/** How an unsuccessful attempt ended. `interrupted`: its node stopped. `lost`: its node died. */
+/** How an unsuccessful attempt ended. `interrupted`: it was not counted, for example because its node stopped. `lost`: its node died. */
 export type AttemptOutcome = 'failed' | 'timeout' | 'cancelled' | 'interrupted' | 'lost'
 
 export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout', 'cancelled', 'interrupted', 'lost']

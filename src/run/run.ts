@@ -31,7 +31,10 @@ export interface Run<Out = unknown> {
   readonly window: Window | undefined
   /** The backfill that requested the run. */
   readonly backfillId: number | undefined
-  /** How many attempts have begun. Attempts that a shutdown or a lost node ended are not counted. */
+  /**
+   * How many attempts have begun since the last replay. Those that are not counted, for example because a shutdown or a lost node has ended
+   * them, are left out.
+   */
   readonly attempt: number
   readonly nodeId: string | undefined
   readonly fence: number

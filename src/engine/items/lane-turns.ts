@@ -9,8 +9,8 @@ import type { LaneState } from '../../store/items/lane-rows.ts'
 import { Batcher } from '../loop/batcher.ts'
 
 /**
- * If the first turn of an item does not come within this time (longer in a slow lane), the item returns to the queue, because it holds a slot
- * that others need.
+ * If the first turn of an item does not come within this time (longer in a slow lane), the item returns to the queue, because it holds a
+ * slot that others need.
  */
 const PATIENCE_MS = 1_000
 const OUTAGE_MS = 200

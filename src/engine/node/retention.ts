@@ -12,7 +12,10 @@ import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 export interface RetentionParts extends LoopServiceParts {
   readonly store: RetentionStore
   readonly batches: Pick<BatchStore, 'forget'>
-  /** Tables whose old rows are deleted: rows that sinks could not deliver, and the audit. `keepMs` 0: they are never deleted. */
+  /**
+   * Tables whose old rows are deleted: dead and spilled rows of sinks, the audit, and messages to people. `keepMs` 0: they are never
+   * deleted.
+   */
   readonly aged?: readonly { readonly keepMs: number; readonly store: AgedRows }[]
   /** Deletes expired browser sessions. */
   readonly sessions?: { prune(): Promise<boolean> }
@@ -60,7 +63,10 @@ const MAX_CACHE_STEPS = 600
  */
 const CHECK_STEP_MS = 250
 
-/** Deletes old runs in small steps, on the leader. It also searches for unreadable rows in small steps; see `RowCheck`. */
+/**
+ * Deletes old runs, and other old or expired rows, in small steps on the leader. Also searches for unreadable rows in small steps; see
+ * `RowCheck`.
+ */
 export class Retention extends LoopService {
   readonly #parts: RetentionParts
   // How many runs the current pass has deleted.

@@ -16,7 +16,8 @@ export interface BackfillRequest {
   readonly order?: BackfillOrder
   /**
    * Which windows of the range to run. `'missing'`: windows that never ran, were skipped or cancelled, or are stale. `'failed'`: windows
-   * that failed. `'all'`: every window, including those that succeeded. A window that is running is not run again. Default `'missing'`.
+   * that failed. `'all'`: every window, including those that succeeded. A window whose run has not ended, or that is waiting for other
+   * jobs, is not run again. Default `'missing'`.
    */
   readonly only?: BackfillOnly
   /** Overrides of the job's config. */

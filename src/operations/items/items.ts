@@ -87,8 +87,8 @@ export class Items {
    * window succeeds if its items do.
    *
    * @returns the number of items
-   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded, if a later run has executed its window, or if it was
-   * replayed and adds its items again
+   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded, if a later run has executed its
+   *   window, or if it was replayed and adds its items again
    */
   async replay(runId: number, filter: ItemReplay = {}): Promise<{ readonly items: number }> {
     const { store, resources, changed } = this.#reach()
