@@ -5,9 +5,7 @@ import type { Answer, Downloader, StreamDownloader, StreamMessage } from './down
 import type { ReadyRequest } from './request/request.ts'
 
 /** The parts of an item's context that the items of all nodes share. */
-export type FetchFleet = Pick<AnyItemContext, 'state' | 'score' | 'scores'> & {
-  readonly lane: Omit<AnyItemContext['lane'], 'measured'>
-}
+export type FetchFleet = Pick<AnyItemContext, 'state' | 'score' | 'scores' | 'lane'>
 
 /** The second argument of a fetcher, after the request of an item. */
 export interface FetchScope {

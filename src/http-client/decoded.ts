@@ -1,12 +1,6 @@
 import { pipeline, type Readable, type Transform } from 'node:stream'
-import {
-  constants,
-  createBrotliDecompress,
-  createGunzip,
-  createInflate,
-  createInflateRaw,
-  createZstdDecompress,
-} from 'node:zlib'
+import { constants, createBrotliDecompress, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
+import { Gunzip } from './gunzip.ts'
 
 /** The encodings that this client accepts. */
 export const ACCEPT_ENCODING = 'gzip, deflate, br, zstd'
@@ -71,7 +65,7 @@ function decoder(name: string, first: Buffer): Transform {
   switch (name) {
     case 'gzip':
     case 'x-gzip':
-      return createGunzip()
+      return new Gunzip()
     case 'br':
       return createBrotliDecompress()
     case 'zstd':

@@ -68,6 +68,11 @@ export function forbidsRetry(error: unknown): boolean {
   return chainOf(error).some((link) => propertyOf(link, NO_RETRY) === true)
 }
 
+/** Marks an error of Piko's own so that nothing retries it. */
+export function withoutRetry<E extends Error>(error: E): E {
+  return Object.defineProperty(error, NO_RETRY, { value: true })
+}
+
 /** Returns the time that an error, or one of its causes, sets for the next attempt. */
 export function retryTimingOf(error: unknown): RetryTiming | undefined {
   for (const link of chainOf(error)) {

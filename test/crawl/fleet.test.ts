@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { defineCrawl } from '../../src/crawl/index.ts'
 import type { JobDefinition, Piko } from '../../src/index.ts'
 import type { FixtureGraph } from '../../src/testing/site/fixture-types.ts'
-import { eventually, startApp } from '../support/app.ts'
+import { eventually, nextEvent, startApp } from '../support/app.ts'
 import { describeEachStore } from '../support/databases.ts'
 import { serve } from './fetch/fetching.ts'
 
@@ -112,6 +112,34 @@ describeEachStore((store) => {
     expect(instants).toHaveLength(8)
     const inPeriod = (from: number): number => instants.filter((at) => at >= from && at < from + periodMs).length
     expect(Math.max(...instants.map(inPeriod))).toBeLessThanOrEqual(5)
+  })
+
+  it('fails at once for a wrong seed, which it names, and says how long a host took to fail', async () => {
+    const site = await serve(() => ({ status: 500, delay: '50ms' }))
+    const wrong = defineCrawl({
+      id: 'wrong',
+      ...LOCAL,
+      seeds: [site.url('/1'), { url: site.url('/2'), method: 'GET', body: 'x' }],
+      steps: { page: () => {} },
+    })
+    const failing = defineCrawl({
+      id: 'failing',
+      ...LOCAL,
+      retry: { server: 0 },
+      seeds: [site.url('/1')],
+      steps: { page: () => {} },
+    })
+    const app = await startApp(store.options, [wrong, failing])
+    const id = await app.enqueue('wrong')
+    await app.waitFor(id).catch(() => undefined)
+    const run = await app.runs.show(id)
+    expect(run).toMatchObject({ state: 'failed', attempt: 1, error: { code: 'USAGE' } })
+    expect(run.error?.message).toMatch(/^seed 2: .*body has no effect with method GET/)
+    const ended = nextEvent(app, 'item.ended')
+    await app.waitFor(await app.enqueue('failing')).catch(() => undefined)
+    const { phases } = await ended
+    expect(phases?.lane).toBeGreaterThanOrEqual(45)
+    expect(phases?.function).toBeLessThan(phases?.lane ?? 0)
   })
 
   it('leaves a host that fails alone, and continues with another', async () => {

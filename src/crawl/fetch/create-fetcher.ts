@@ -108,14 +108,16 @@ class CrawlFetcher implements Fetcher {
     // Resets what an earlier request of this page has set: a middleware may have caught the failure of a proxy and sent another request.
     lane.counts(true)
     const held = await this.#hold(request, scope, mode === 'http')
-    let since = performance.now()
+    let since: number | undefined
     let answer: Answer
     try {
       await lane.turn()
       since = performance.now()
       answer = await downloader.download(request, held.scope)
     } catch (thrown) {
-      lane.counts(held.end(outcomeOf(thrown), performance.now() - since, isTooManyCookies(thrown)))
+      const ms = since === undefined ? 0 : performance.now() - since
+      lane.measured(ms, { isFailed: true })
+      lane.counts(held.end(outcomeOf(thrown), ms, isTooManyCookies(thrown)))
       throw thrown
     }
     if (mode === 'force') await this.#answers.set(request, answer, held.session?.session.name)

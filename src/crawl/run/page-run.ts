@@ -262,6 +262,7 @@ export class PageRun {
         },
         note: (name, load) => this.#own(() => lane.note(name, load)),
         counts: (isOfLane) => lane.counts(isOfLane),
+        measured: (ms, options) => lane.measured(ms, options),
       },
       state: (pool, options) => this.#own(() => ctx.state(pool, options)),
       score: (group, name, outcome) => ctx.score(group, name, outcome),

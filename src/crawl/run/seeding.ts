@@ -1,9 +1,10 @@
 import { describe, isObject, propertyOf } from '../../errors-read.ts'
-import { PikoError } from '../../errors.ts'
+import { isPikoError, PikoError } from '../../errors.ts'
 import type { JobContext } from '../../job/context.ts'
 import type { ItemData } from '../../job/items/adding.ts'
 import { isList } from '../../options.ts'
 import { redactText } from '../../run/redact.ts'
+import { withoutRetry } from '../../run/retry-errors.ts'
 import type { ResourceMap } from '../../resource/resource.ts'
 import type { SinkMap } from '../../sink/sink.ts'
 import type { Window } from '../../time/window.ts'
@@ -24,12 +25,14 @@ export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
   let batch: NewItem[] = []
   let left = 0
   let first: string | undefined
+  let number = 0
   const store = async (): Promise<void> => {
     const items = batch
     batch = []
     await addItems(ctx.items, items, undefined)
   }
   for await (const given of await seedsOf(plan, ctx)) {
+    number += 1
     const request = typeof given === 'string' || given instanceof URL ? { url: given } : given
     if (isTooLong(request)) {
       // Long lists of URLs often contain an invalid one by mistake. Such a URL must not stop the whole run.
@@ -37,7 +40,7 @@ export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
       left += 1
       continue
     }
-    batch.push(newItem(request, plan.rules, undefined))
+    batch.push(itemOf(request, plan, number))
     if (batch.length >= MAX_BATCH) await store()
   }
   if (batch.length > 0) await store()
@@ -45,12 +48,25 @@ export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
     ctx.log.warn({ first }, `${left} seeds have a URL of more than ${MAX_URL_LENGTH} characters and were left out`)
 }
 
+/** @throws PikoError `USAGE` naming the seed; another attempt would only fail again */
+function itemOf(request: unknown, plan: CrawlPlan, number: number): NewItem {
+  try {
+    return newItem(request, plan.rules, undefined)
+  } catch (thrown) {
+    throw isPikoError(thrown, 'USAGE')
+      ? withoutRetry(new PikoError('USAGE', `seed ${number}: ${thrown.message}`, { cause: thrown }))
+      : thrown
+  }
+}
+
 async function seedsOf(plan: CrawlPlan, ctx: SeedContext): Promise<Iterable<unknown> | AsyncIterable<unknown>> {
   const given: unknown = await plan.seeds(ctx)
   if (isIterable(given)) return given
-  throw new PikoError(
-    'USAGE',
-    `the seeds of crawl "${plan.id}" are ${describe(given)}; expected a list of requests, or a generator: async function* (ctx) { yield { url } }`,
+  throw withoutRetry(
+    new PikoError(
+      'USAGE',
+      `the seeds of crawl "${plan.id}" are ${describe(given)}; expected a list of requests, or a generator: async function* (ctx) { yield { url } }`,
+    ),
   )
 }
 

@@ -1,5 +1,5 @@
 import { pipeline, Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
+import { Gunzip } from '../../http-client/gunzip.ts'
 import { isPikoError } from '../../errors.ts'
 import { messageOf } from '../../errors-read.ts'
 import { shownUrl } from '../../http-client/url.ts'
@@ -59,7 +59,7 @@ async function* unzipped(
   const all = following(beginning, pieces)
   if (beginning[0] !== 0x1f || beginning[1] !== 0x8b) return yield* all
   const source = Readable.from(all, { objectMode: false })
-  const plain = pipeline(source, createGunzip(), () => {})
+  const plain = pipeline(source, new Gunzip(), () => {})
   let bytes = 0
   try {
     for await (const piece of plain as AsyncIterable<Buffer>) {

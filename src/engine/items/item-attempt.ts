@@ -57,6 +57,8 @@ export class ItemAttempt {
   position: string | undefined
   /** How long the item's lane took to respond, in milliseconds. Undefined: use the duration of the function. Null: unknown. */
   laneMs: number | null | undefined
+  /** How long the lane took to fail, in milliseconds. It counts for the phases only. */
+  failedLaneMs = 0
   /** Whether a failure says something about the lane. */
   isOfLane = true
   /** The bytes to keep for the next attempt. Undefined: no change; null: remove them. */
@@ -115,7 +117,7 @@ export class ItemAttempt {
     const { startedAt, calledAt, returnedAt = now, laneMs } = this
     if (calledAt === undefined) return undefined
     const functionMs = returnedAt - calledAt
-    const ofLane = Math.min(functionMs, laneMs ?? 0)
+    const ofLane = Math.min(functionMs, (laneMs ?? 0) + this.failedLaneMs)
     return { resources: calledAt - startedAt, lane: ofLane, function: functionMs - ofLane, store: now - returnedAt }
   }
 

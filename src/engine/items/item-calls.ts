@@ -87,10 +87,11 @@ export class ItemCalls implements ItemActions {
         if (typeof load !== 'function') throw usage(`lane.note got ${describe(load)}; expected a function`)
         return this.#parts.notes.get(id, noteName, load, signalOf(attempt))
       },
-      measured: (ms) => {
+      measured: (ms, options) => {
         if (ms !== undefined && !isMilliseconds(ms))
           throw usage(`lane.measured got ${describe(ms)}; expected a number of milliseconds`)
-        attempt.laneMs = ms ?? null
+        if (options?.isFailed === true) attempt.failedLaneMs += ms ?? 0
+        else attempt.laneMs = ms ?? null
       },
       counts: (isOfLane) => {
         attempt.isOfLane = isOfLane !== false

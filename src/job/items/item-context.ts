@@ -44,8 +44,11 @@ export interface ItemLane {
   /**
    * Reports how long the lane took to respond to this item, in milliseconds; undefined if unknown. It is used for the lane's speed and its
    * `throttle`. Default: the duration of the whole function.
+   *
+   * @param options.isFailed the lane did not respond, or with an error: the time counts for `phases` of the event `item.ended`, but not for
+   * the lane's speed
    */
-  measured(ms: number | undefined): void
+  measured(ms: number | undefined, options?: { readonly isFailed?: boolean }): void
   /**
    * Sets whether a failure of this attempt counts for the lane's circuit breaker. Pass `false` if the failure says nothing about the lane,
    * for example because a proxy may have caused it. Default: true.

@@ -28,6 +28,7 @@ export class LocalFleet {
       lane: {
         ...{ name: 'host', spacingMs: this.#spacingMs, note: (name, load) => this.#note(name, load) },
         turn: async () => true,
+        measured: () => {},
         counts: (isOfLane) => void (this.isOfLane = isOfLane),
       },
       state: (pool, options) => this.#lease(pool, options, leased, ends),

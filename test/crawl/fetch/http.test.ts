@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer as createRawServer, type AddressInfo, type Socket } from 'node:net'
 import type { LookupFunction } from 'node:net'
-import { constants, createGzip } from 'node:zlib'
+import { brotliCompressSync, constants, createGzip, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { CrawlError } from '../../../src/crawl/crawl-error.ts'
 import type { DownloadSession } from '../../../src/crawl/downloader.ts'
@@ -184,9 +184,10 @@ describe('a download', () => {
           response.writeHead(200, { 'content-length': '9' }).end('12') && response.socket?.end(),
       },
       '/damaged': { body: Buffer.from('no gzip at all'), headers: { 'content-encoding': 'gzip' } },
+      '/cut': { body: gzipSync('x'.repeat(1_000)).subarray(0, 20), headers: { 'content-encoding': 'gzip' } },
     })
     const loader = downloader()
-    for (const path of ['/reset', '/short', '/damaged'])
+    for (const path of ['/reset', '/short', '/damaged', '/cut'])
       expect(await failureOf(loader.download(requestFor(site.url(path)), scopeWith()))).toMatchObject({
         class: 'network',
       })
@@ -194,6 +195,34 @@ describe('a download', () => {
     await site.close()
     expect(await failureOf(loader.download(requestFor(origin), scopeWith()))).toMatchObject({ class: 'network' })
   })
+})
+
+it('reads compressed bodies as browsers do, whatever follows their end', async () => {
+  const text = `<p>${'hello '.repeat(50_000)}</p>`
+  const after = ['', '\r\n', '<!-- debug -->', '\0'.repeat(600), '\x1f', '\x1f\x8b\x08']
+  const encodings = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync }
+  const pieces = new Map<string, readonly Buffer[]>([['/two', [gzipSync(text), gzipSync(text)]]])
+  for (const [name, encode] of Object.entries(encodings))
+    for (const [index, rest] of after.entries()) {
+      const end = Buffer.from(rest, 'latin1')
+      pieces.set(`/${name}${index}`, [Buffer.concat([encode(text), end])])
+      pieces.set(`/${name}${index}/split`, [encode(text), end])
+    }
+  const site = await serve(({ path }) => ({
+    respond: async (_request, response) => {
+      response.writeHead(200, { 'content-encoding': /^\/(gzip|deflate|br)/.exec(path)?.[1] ?? 'gzip' })
+      for (const piece of pieces.get(path) ?? []) {
+        response.write(piece)
+        await new Promise(setImmediate)
+      }
+      response.end()
+    },
+  }))
+  const loader = downloader()
+  for (const path of pieces.keys()) {
+    const { bytes } = await loader.download(requestFor(site.url(path)), scopeWith())
+    expect([path, Buffer.from(bytes).toString() === (path === '/two' ? text + text : text)]).toEqual([path, true])
+  }
 })
 
 describe('limits', () => {
