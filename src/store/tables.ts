@@ -100,7 +100,7 @@ export interface RunTable {
   run_at: Instant
   /**
    * The tick of the run. Unique together with job_id, so that a tick fires or is skipped only once. Null for runs that no schedule
-   * requested.
+   * requested, and for windows that share their tick with a later window.
    */
   tick: NullableInstant
   window_start: NullableInstant
@@ -199,7 +199,9 @@ export interface BackfillTable {
   total: number
   planned: Generated<number>
   passed: Generated<number>
-  /** How long the backfill was `running` before `active_since`, in milliseconds. `active_since` is null while it is not running. */
+  /**
+   * How long the backfill was `running` or `cancelling` before `active_since`, in milliseconds. `active_since` is null in all other states.
+   */
   active_ms: Generated<number>
   active_since: NullableInstant
   created_at: Instant
@@ -268,7 +270,7 @@ export interface StepTable {
   ms: number
   /** How many times the step's function was called; for `ctx.until`, in all attempts together. */
   tries: number
-  /** When `ctx.until` first called its function. Null if the function was ready on the first call. */
+  /** When `ctx.until` first called its function. Null if the function was ready on the first call, and for all other steps. */
   waiting_since: NullableInstant
   /** When the step finished. Null while `ctx.until` is waiting, because there is no result yet. */
   finished_at: NullableInstant
@@ -360,7 +362,7 @@ export interface DeadRowTable {
   /** The position of the row in its batch. */
   place: number
   reason: string
-  /** 0 if `content` is only the beginning of the row, because the row is too large. */
+  /** 0 if `content` is only the beginning of the row, because the row is too large, or the reason why it can't be converted. */
   is_whole: number
   content: string
   died_at: Instant
