@@ -36,7 +36,7 @@ export interface JobTable {
    * The schedule from which `next_tick` was computed. It differs from `schedule` until the planner has applied a change of the schedule.
    */
   planned_schedule: JsonText
-  /** `{ start, end, catchUp, parallel }` as JSON; null if the job has no windows. */
+  /** `WindowPolicy` as JSON; null if the job has no windows. */
   windows: JsonText
   is_paused: Generated<number>
   /** The next tick to plan. */

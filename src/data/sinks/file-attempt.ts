@@ -9,7 +9,6 @@ import type { PathTemplate } from './path-template.ts'
 export interface FileFormat {
   /** Loads the libraries of the format. Called before the first file. */
   readonly load?: () => Promise<void>
-  /** Begins a file. */
   readonly begin: (file: FileWriter, place: string) => RowEncoder
 }
 
@@ -110,7 +109,7 @@ export class FileAttempt {
       try {
         await work()
       } catch (error) {
-        // A wrong row was found before anything was written, so the attempt can continue.
+        // A wrong row leaves the file unchanged, so the attempt can continue.
         if (!isOfRow(error)) this.#failure = toError(error)
         throw error
       }

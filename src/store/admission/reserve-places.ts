@@ -32,10 +32,7 @@ export interface LimitAnswer {
   readonly retryInMs: number | undefined
 }
 
-/**
- * The job id in the rows of limits that all nodes share. Such a limit is a rate without a job, but its row expires and is checked like
- * other rows.
- */
+/** The job id in the rows of limits that all nodes share. Such a limit is a rate without a job. */
 export const NO_JOB = ''
 
 /** Takes places for several callers in one transaction, while the limit's row is locked. */

@@ -6,7 +6,6 @@ import type { BatchTable, Tables } from '../tables.ts'
 import { assertSound } from '../values/broken-row.ts'
 import { keyOf } from '../values/exact-key.ts'
 
-/** A batch as stored. */
 export interface BatchRow {
   readonly id: number
   readonly jobId: string

@@ -9,7 +9,6 @@ import { slicesOf } from './slices.ts'
 import { noteRows } from '../events/notes.ts'
 import { insertedId } from '../statements/inserted-id.ts'
 
-/** A batch to create. */
 export interface NewBatch {
   readonly jobId: string
   readonly key: string | undefined

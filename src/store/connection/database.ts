@@ -42,7 +42,9 @@ export interface Database {
   readonly sql: SqlDatabase
   /** The maximum size of a run's input or output as JSON, in bytes. Also available while the database is closed. */
   readonly maxValueBytes: number
-  /** The files of an SQLite database when it was opened: the database and its WAL. Empty for a server or a database in memory. */
+  /**
+   * The files of an SQLite database when it was opened: the database and the files of its log. Empty for a server or a database in memory.
+   */
   readonly files: readonly OpenedFile[]
   /** Reports rows that readers skip because they can't be read. */
   readonly broken: BrokenRows

@@ -6,7 +6,6 @@ import { NOW } from '../statements/bulk-insert.ts'
 import type { NewRow } from './insert-rows.ts'
 import type { Unique } from './unique-run.ts'
 
-/** A run to store. */
 export interface NewRun {
   readonly jobId: string
   readonly kind: RunKind

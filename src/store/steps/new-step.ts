@@ -10,7 +10,6 @@ export interface StepOwner {
   readonly claim: Pick<Claim, 'runId' | 'jobId' | 'fence' | 'attempt'>
 }
 
-/** A step to store. */
 export interface NewStep extends StepOwner {
   readonly name: string
   /** The position of the step among the steps that this claim stored. */
