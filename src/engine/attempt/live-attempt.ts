@@ -81,7 +81,7 @@ export class LiveAttempt {
   declare endWait: (() => void) | undefined
   /** The generation of the run's items. Set when all of them have ended; then the run ends too. */
   declare idleItems: number | undefined
-  /** The version of the job's config that the handler uses; undefined if the job had no config. */
+  /** The version of the job's config that the handler uses; undefined if none was saved. */
   declare configVersion: number | undefined
   /** Stops the notifications of the handler's `ctx.onConfigChange`. */
   declare stopListening: (() => void) | undefined

@@ -1,9 +1,12 @@
 import type { Claim } from '../../run/run.ts'
 import type { Blocked } from '../../store/admission/blocked.ts'
 
-/** How long claims leave out a job or key that has reached its limit, in milliseconds, unless one of its runs ends on this node earlier. */
+/**
+ * How long claims leave out a job, a key or a backfill whose runs must wait, in milliseconds, unless one of its runs ends on this node
+ * earlier.
+ */
 const SATURATED_MS = 250
-/** The maximum number of entries. Jobs and keys beyond it are not left out, so claims find them again. */
+/** The maximum number of entries. Claims do not leave out further ones. */
 const MAX_ENTRIES = 10_000
 
 type EndedClaim = Pick<Claim, 'jobId' | 'concurrencyKey' | 'backfillId'>
@@ -15,7 +18,10 @@ interface Entry {
   readonly isConcurrency: boolean
 }
 
-/** What claims leave out for now, because a limit is reached: jobs, or the runs of a job that share a key or a backfill. */
+/**
+ * What claims leave out for now: jobs, or the runs of a job that share a key or a backfill. A limit is reached, another node has locked the
+ * row of the job or backfill, or this node does not know the job.
+ */
 export class LeftOut {
   readonly #entries = new Map<string, Entry>()
   /** The runs that have ended during the current query; undefined if no query is in progress. */
@@ -31,7 +37,7 @@ export class LeftOut {
     this.#endedNames = undefined
   }
 
-  /** Adds the jobs and keys whose limits are reached according to the answer. */
+  /** Adds the jobs, keys and backfills whose runs must wait, according to the answer. */
   answered(blocked: readonly Blocked[], now: number): void {
     for (const one of blocked) this.add(one, now)
     this.#ended = undefined

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
 /**
- * A hint from one node to another to read the database before its next poll. The other node then acts only on what it reads in the
- * database.
+ * A hint from one node to another that something in the database has changed. The other node then reads it there, instead of waiting for
+ * its next poll or using a cached value.
  */
 export const HINT = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('work') }),

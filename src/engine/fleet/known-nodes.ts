@@ -12,7 +12,7 @@ const KNOWN_MS = 5_000
 /** If the wanted node is not in the list, the list is read again after this time. */
 const MISSED_MS = 250
 
-/** The other live nodes. They are read from the database when needed. */
+/** The other live nodes that can be notified or called; about a hundred at most. They are read from the database when needed. */
 export class KnownNodes {
   readonly #parts: KnownNodesParts
   #rows: readonly PeerRow[] = []
@@ -23,14 +23,14 @@ export class KnownNodes {
     this.#parts = parts
   }
 
-  /** Returns the other live nodes in no particular order. The list may be a few seconds old. */
+  /** Returns the nodes in no particular order. The list may be a few seconds old. */
   async others(): Promise<readonly PeerRow[]> {
     const { clock, nodeId } = this.#parts
     if (clock.monotonic() - this.#readAt > KNOWN_MS) await this.#read()
     return this.#rows.filter(({ id }) => id !== nodeId())
   }
 
-  /** Returns the row of one node; undefined if the node has ended or can't be reached. */
+  /** Returns the row of one node; undefined if it is not among these nodes. */
   async find(id: string): Promise<PeerRow | undefined> {
     const inList = (): PeerRow | undefined => this.#rows.find((row) => row.id === id)
     const { clock } = this.#parts

@@ -42,7 +42,7 @@ function copyOf(value: unknown, depth: number, budget: { left: number }): unknow
       if (budget.left <= 0 || depth >= MAX_DEPTH) return '…'
       return isList(value) ? listOf(value, depth, budget) : fieldsOf(value, depth, budget)
     default:
-      return undefined // JSON can't represent this value: it is a function or a symbol.
+      return undefined // JSON can't represent this value: it is a function, a symbol or undefined.
   }
 }
 

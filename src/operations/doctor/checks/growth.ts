@@ -17,7 +17,7 @@ const SHRINKS: Readonly<Record<string, string>> = {
   piko_audit: '[history]\nkeep_audit = "90d"',
 }
 
-/** Finds large tables and files. */
+/** Finds large tables and files, runs that are kept forever, and much unused space in the database file. */
 export const growth = check({
   id: 'growth',
   needs: ['sizes', 'settings'],
