@@ -64,7 +64,7 @@ export interface DownloadScope {
   /** The store for responses that may be cached according to HTTP's rules. Undefined: do not cache. */
   readonly cache?: ResponseStore | undefined
   /**
-   * A downloader must call this with the target URL of each redirect.
+   * A downloader must call this with the target URL of each redirect, and await it before it follows the redirect.
    *
    * @throws CrawlError of class `robots` or `network` if that URL must not be loaded now
    */

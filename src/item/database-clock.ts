@@ -35,13 +35,13 @@ export class DatabaseClock {
     return this.#high - this.#low
   }
 
-  /** Returns the earliest time of the node's clock at which the database's clock certainly shows this time. */
+  /** Returns the earliest time of the node's clock at which the database's clock has certainly reached this time. */
   from(databaseMs: number): number {
     const at = databaseMs - this.#low
     return at + DRIFT * Math.max(0, at - this.#at)
   }
 
-  /** Returns the latest time of the node's clock at which the database's clock certainly shows at most this time. */
+  /** Returns the latest time of the node's clock at which the database's clock has certainly not passed this time. */
   until(databaseMs: number): number {
     const at = databaseMs - this.#high
     return at - DRIFT * Math.max(0, at - this.#at)

@@ -30,11 +30,12 @@ export const SUCCESSES_TO_SPEED_UP = 50
 const SPEED_UP = 1.1
 /** How long before its start time an item may be claimed, in milliseconds. */
 export const CLAIM_AHEAD_MS = 250
-/** How many times the grace after a claim's last place its places may take. */
+/** With a grace, one claim takes places this many times the grace further ahead. */
 const GRACE_PARTS = 5
 /**
  * The slack of a rate, as a share of its period; at least `MIN_SLACK_MS` and at most `MAX_SLACK_MS`. An item may begin a little after its
- * start time, and its request arrives a little later. The start times are further apart by the slack, so the rate still holds.
+ * start time, and its request arrives a little later. The start times of one period are spread over the period and the slack, so the rate
+ * still holds.
  */
 const SLACK_SHARE = 0.04
 const MIN_SLACK_MS = 20
@@ -79,13 +80,13 @@ export interface LanePlace {
   readonly at: number
   /** How late after `at` the item may begin, in milliseconds. */
   readonly lateMs: number
-  /** The first free start time after this place; undefined if this place is not the last one that was taken with it. */
+  /** The first free start time after this place; undefined unless this is the last place of its claim. */
   readonly freeAt: number | undefined
 }
 
 /**
- * Returns how late items may begin if the node knows the database's time only within `uncertainMs`. Half of the allowed time remains
- * for real delays. If the result is larger than `allowedLateMs`, the next start time must be later by the difference.
+ * Returns how late items may begin if the node knows the database's time only within `uncertainMs`. At least half of the allowed time
+ * remains for real delays. If the result is larger than `allowedLateMs`, the next start time must be later by the difference.
  */
 export function lateWithin(allowedMs: number, uncertainMs: number): number {
   return Math.max(allowedMs, uncertainMs + allowedMs / 2)
@@ -103,7 +104,7 @@ export interface Places {
 /** Returns the start times of a lane that may be claimed now. */
 export function placesFrom(lane: {
   readonly now: number
-  /** How far ahead places are taken if the database is slow, in milliseconds. Ignored if `spacing` is 0. */
+  /** How much further ahead places are taken, in milliseconds, in case the database is slow. Ignored if `spacing` is 0. */
   readonly leadMs: number
   /** The minimum time from now to a start time, in milliseconds, so that the claim has probably ended by then. Default: `leadMs`. */
   readonly leastMs?: number

@@ -24,7 +24,7 @@ const TURN_EVERY_MS = 2
 /** The rows of one route in the current attempt. */
 interface RouteState {
   readonly route: Route
-  /** The batches that are not full yet, by lane. Without a key there is only one, in lane 0. */
+  /** The batches that are not full yet, by lane. With one writer or without a key, there is only one, in lane 0. */
   readonly buffers: Map<number, Buffer>
   /** The number of the next batch. */
   next: number

@@ -88,14 +88,14 @@ export interface CrawlContext<
    */
   readonly follow: (requests: CrawlRequest<Step> | readonly CrawlRequest<Step>[]) => number
   /**
-   * Ends the page as skipped. None of its rows and requests are stored. Never returns.
+   * Ends the page as skipped. Drops its requests, and its rows that have not been delivered yet. Never returns.
    *
    * @param reason the part before its first `:` is the name under which skipped pages are counted
    */
   readonly skip: (reason: string) => never
   /**
-   * Loads the page again, but not before `when`. This is not counted as a retry. None of the page's rows and requests are stored. Never
-   * returns.
+   * Loads the page again, but not before `when`. This is not counted as a retry. Drops the page's requests, and its rows that have not been
+   * delivered yet. Never returns.
    */
   readonly retryLater: (when: Date | Duration) => never
 }

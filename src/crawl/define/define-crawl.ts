@@ -156,7 +156,7 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
       turn: 'call',
       timeout: step.timeout,
       dedup: dedupOf(options),
-      // Loading takes about a second.
+      // Loading these takes about a second, so no page begins before.
       prepare: () => Promise.all([runtime(), plan.fetcher()]),
     },
   ])

@@ -35,7 +35,7 @@ export function createFetcher(options: FetchOptions): Fetcher {
 
 type Outcome = 'done' | 'skipped' | FailureClass
 
-/** A redirect within the host waits this long for its turn. If there is none, it is followed anyway, so that the page does not time out. */
+/** A redirect within the host waits at most this long for a turn. Then it is followed anyway, so that the page does not time out. */
 const REDIRECT_WAIT = '5s'
 
 /** The session and the proxy that a request keeps until its page has ended. */

@@ -131,7 +131,7 @@ export class HttpLoader {
       this.#refuse(sent, failing, scope)
       const askedAt = performance.now()
       await scope.admit?.(sent.url.href)
-      // The wait is neither the host's fault nor the request's.
+      // This wait counts neither toward the request's time limit nor as a part of the response's time.
       since += performance.now() - askedAt
     }
   }

@@ -23,11 +23,11 @@ export interface CrawlRequest<Step extends string = string> {
   readonly url: string | URL
   /** The step that parses the page. Default: the step that follows the request. If the crawl has several steps, a seed must name one. */
   readonly step?: Step
-  /** The method. Default: POST if the request has a body, otherwise GET. */
+  /** The method. Default: the step's, otherwise POST if the request has a body, and GET if it has none. */
   readonly method?: CrawlMethod
   /** Headers in addition to the step's. They replace headers of the same name; `undefined` removes one. Default: none. */
   readonly headers?: Readonly<Record<string, string | undefined>>
-  /** The body of the request, up to 1 MB. Default: none. */
+  /** The body of the request, up to 1 MB. Default: the step's, if any. */
   readonly body?: CrawlBody
   /** Any JSON value up to 64 KB; the step receives it as `ctx.data`. Default: undefined. */
   readonly data?: unknown
@@ -47,13 +47,13 @@ export interface CrawlRequest<Step extends string = string> {
    * same. Default true: the same request is loaded once.
    */
   readonly dedup?: boolean | string
-  /** How the request uses the crawl's cache. Default: the crawl's `cache`. */
+  /** How the request uses the crawl's cache. Default: the step's, otherwise the crawl's `cache`. */
   readonly cache?: RequestCache
   /** The time limit of one download. Default: the one in the step's `request`, otherwise `'30s'`. */
   readonly timeout?: Duration
-  /** The maximum number of redirects, up to 100. With 0, the redirect itself is the response. Default 10. */
+  /** The maximum number of redirects, up to 100. With 0, the redirect itself is the response. Default: the step's, otherwise 10. */
   readonly redirects?: number
-  /** Statuses of 400 or more that do not count as failures. Default: none. */
+  /** Statuses of 400 or more that do not count as failures. Default: the step's, if any. */
   readonly accept?: readonly number[]
 }
 

@@ -191,8 +191,8 @@ export class Robots {
 }
 
 /**
- * Whether a page must get another start time, because its start time was assigned before the delay was known. Only for a short time, because
- * another crawl may later set another delay.
+ * Whether a page must get another start time, because its start time was assigned before the delay was known. This applies only for a short
+ * time, because another crawl may later set another delay.
  */
 function isOutOfTurn({ rules, since }: Kept, spacingMs: number): boolean {
   return performance.now() - since < LEARNING_MS && (rules?.delayMs ?? 0) > spacingMs

@@ -13,7 +13,7 @@ export interface StepPlan extends StepDefaults {
   readonly follow: LinkFilter
   /** The time limit of one try. */
   readonly timeout: Duration
-  /** The downloader that the step defines inline; `downloader` is then its generated name. Undefined if the step names one. */
+  /** The downloader that the step defines inline; `downloader` is then its generated name. Undefined if the step names one or has none. */
   readonly own: Downloader | StreamDownloader | undefined
 }
 

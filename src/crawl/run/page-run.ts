@@ -51,7 +51,7 @@ export class PageRun {
   #isMessageStored = false
   /** Errors of Piko's own database and locks. They must not count as failures of the page. */
   readonly #faults = new WeakSet<object>()
-  /** What the lane has thrown to return the page to the queue. */
+  /** The errors that `lane.turn` has thrown. They must not count as failures of the page. */
   readonly #leaves = new WeakSet<object>()
 
   constructor(
@@ -404,7 +404,7 @@ function isOwnFault(thrown: object): boolean {
 const OWN_FAULTS = ['LOCK_BUSY', 'LOCK_LOST', 'LEASE_LOST', 'STOPPED'] as const
 /** How long a page waits for its next try after an error of Piko's own database or locks. */
 const FAULT_PAUSE = '2s'
-/** How long a page waits that got its start time before the delay of its host was known. */
+/** How long a page waits if its start time was assigned before the delay of its host was known. */
 const TURN_PAUSE = '500ms'
 
 function usage(problem: string): PikoError {

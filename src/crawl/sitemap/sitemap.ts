@@ -47,7 +47,10 @@ export interface SitemapPage {
   readonly data: { readonly lastmod: string | null }
 }
 
-/** The limits of the sitemap protocol: the size of a sitemap after decompression in bytes, and the number of sitemaps in an index. */
+/**
+ * The limits of the sitemap protocol: the size of a sitemap after decompression in bytes, and the number of sitemaps in an index. Here the
+ * second limit applies to all sitemaps of a call together.
+ */
 const MAX_SITEMAP_BYTES = 50 * 1_024 * 1_024
 const MAX_SITEMAPS = 50_000
 /** How deep sitemap indexes may be nested. */

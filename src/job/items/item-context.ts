@@ -25,13 +25,13 @@ export interface ItemLane {
    */
   readonly spacingMs: number
   /**
-   * Waits until the lane's rate allows the next request, then takes it. Send the request immediately afterwards. The first call of an item
-   * whose kind has `turn: 'call'` uses the start time that the item got in the lane. If it has missed that time and the lane is busy, the
-   * item returns to the queue like with `retryLater`: the call throws. Each further call, and each call of other items, waits for another
-   * turn. Returns at once if the lane has no rate.
+   * Waits for a turn: until the lane's rate allows the next request. Send the request immediately afterwards. The first call of an item
+   * whose kind has `turn: 'call'` uses the start time that the item got in the lane. If the item has missed that time and the lane is busy,
+   * the call throws, and the item returns to the queue as with `retryLater`. Each further call, and each call of other items, waits for
+   * another turn. Returns immediately if the lane has no rate.
    *
    * @param options.wait the maximum time. Default: as long as it takes
-   * @returns whether it is the item's turn; false if there is none within `wait`
+   * @returns whether the item has got a turn; false if there was none within `wait`
    */
   turn(options?: { readonly wait?: Duration }): Promise<boolean>
   /**
@@ -114,7 +114,10 @@ export interface ItemContext<
    * jump.
    */
   readonly elapsedMs: number
-  /** Ends the item as skipped. Nothing that it did is written. Never returns, because it throws. */
+  /**
+   * Ends the item as skipped. Drops the items that it has added, and its rows that have not been delivered yet. Never returns, because it
+   * throws.
+   */
   readonly skip: (reason: string) => never
   /** Returns the item to the queue, where it waits until `when`. This does not count as a try. Never returns, because it throws. */
   readonly retryLater: (when: Date | Duration) => never

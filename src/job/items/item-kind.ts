@@ -62,8 +62,9 @@ export interface ItemKind<
   /** Items with a smaller number begin first in their lane: from −32,768 to 32,767. Default 0. */
   readonly priority?: number
   /**
-   * When an item takes its turn in a lane with a rate. `'start'`: just before `run` is called. `'call'`: when `run` calls `ctx.lane.turn()`
-   * before it sends something, so that nothing before this call can delay it. Default `'start'`.
+   * When an item takes its turn in a lane with a rate. `'start'`: just before `run` is called. `'call'`: when `run` calls
+   * `ctx.lane.turn()`, which it must do just before it sends something. Then other work of `run` does not disturb the rate. Default
+   * `'start'`.
    */
   readonly turn?: 'start' | 'call'
   /** The time limit of one try. Default: none. */

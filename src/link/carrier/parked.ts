@@ -37,7 +37,7 @@ export class Parked {
     }
   }
 
-  /** Returns the next bytes, at most 64 KB. Only allowed if there are some. */
+  /** Returns the next bytes, at most 64 KB. Only allowed if `length` is not 0. */
   async read(): Promise<Buffer> {
     if (this.#written === this.#read) await this.#last
     const wanted = Math.min(READ_BYTES, this.#written - this.#read)
