@@ -37,7 +37,7 @@ const GRACE_PARTS = 5
  * start time, and its request arrives a little later. The start times of one period are spread over the period and the slack, so the rate
  * still holds.
  */
-const SLACK_SHARE = 0.04
+const SLACK_SHARE = 0.03
 const MIN_SLACK_MS = 20
 const MAX_SLACK_MS = 250
 /** The share of the slack in which an item may begin. The rest is for delays in the network. */

@@ -254,14 +254,14 @@ describeEachStore((fixture) => {
       (await items.takePlaces(wishes, clock)).filter((answer) => typeof answer === 'object')
 
     const [first, second] = await take(request, request)
-    expect((second?.at ?? 0) - (first?.at ?? 0)).toBe(104)
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBe(103)
     const [instead] = await take({ ...request, unused: second })
     expect(instead?.at).toBe(second?.at)
     const [later] = await take({ ...request, unused: first })
-    expect((later?.at ?? 0) - (instead?.at ?? 0)).toBe(104)
+    expect((later?.at ?? 0) - (instead?.at ?? 0)).toBe(103)
     const [graced, next] = await take({ ...request, graceMs: 500 }, request)
-    expect((next?.at ?? 0) - (graced?.at ?? 0)).toBe(604)
-    expect(graced?.lateMs).toBe(530)
+    expect((next?.at ?? 0) - (graced?.at ?? 0)).toBe(603)
+    expect(graced?.lateMs).toBe(522.5)
 
     const answers = await items.takePlaces(
       [
