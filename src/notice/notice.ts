@@ -68,8 +68,7 @@ export interface NoticeHooks {
   /** Called when runs of the job have failed and will not be retried. A burst of failures leads to one call. */
   readonly onFailure?: NoticeHook
   /**
-   * Called when data of the job is late: a window has not succeeded within `deadline`. For a job without windows, it is called
-   * when the run of a tick has not.
+   * Called when data of the job is late: a window, or the run of a tick if the job has no windows, has not succeeded within `deadline`.
    */
   readonly onLate?: NoticeHook
   /** Called when a problem that an earlier call reported is over. */

@@ -57,7 +57,7 @@ export class ItemAttempt {
   position: string | undefined
   /** How long the item's lane took to respond, in milliseconds. Undefined: use the duration of the function. Null: unknown. */
   laneMs: number | null | undefined
-  /** How long the lane took to fail, in milliseconds. It counts for the phases only. */
+  /** How long the lane took for all requests that failed, in milliseconds. Used only for the phases. */
   failedLaneMs = 0
   /** Whether a failure says something about the lane. */
   isOfLane = true

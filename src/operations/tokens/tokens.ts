@@ -17,7 +17,10 @@ export interface TokenRequest {
    * letter. No other token that is not revoked has this name.
    */
   readonly name: string
-  /** What the token may do: `viewer` reads, `operator` changes runs, windows and jobs, `admin` does everything. */
+  /**
+   * What the token may do: `viewer` reads, except tokens and the audit; `operator` also changes runs, jobs, schedules, configs and so on;
+   * `admin` does everything.
+   */
   readonly role: Role
   /** Globs of job ids to which the token is limited: `*` matches any characters, `?` matches one. Default: all jobs. */
   readonly jobs?: readonly string[]
