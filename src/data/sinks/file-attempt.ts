@@ -12,14 +12,16 @@ export interface FileFormat {
   readonly begin: (file: FileWriter, place: string) => RowEncoder
 }
 
-export interface RowEncoder {
+/** @typeParam E encoded rows, which the encoder of any part can write */
+export interface RowEncoder<E = unknown> {
   /**
-   * Encodes all rows before it writes any of them, so that a wrong row leaves the file unchanged.
+   * Encodes rows and writes nothing.
    *
    * @param from the index of the first row in its batch, for messages
    * @throws PikoError `SINK_ROW_INVALID`
    */
-  write(rows: readonly object[], from: number): Promise<void>
+  encode(rows: readonly object[], from: number): Promise<E>
+  write(encoded: E): Promise<void>
   /** Writes the remaining rows and the end of the file. */
   end(): Promise<void>
 }
@@ -65,17 +67,28 @@ export class FileAttempt {
 
   write(rows: readonly object[]): Promise<void> {
     return this.#inTurn(async () => {
-      const { partRows } = this.#options
-      for (let from = 0; from < rows.length;) {
+      // All rows are encoded before any is written. Otherwise a wrong row would leave the rows before it in an earlier part, and the caller
+      // would send them again.
+      for (const { encoded, count } of await this.#encode(rows)) {
         const open = this.#open ?? (await this.#begin())
-        const part =
-          from === 0 && rows.length <= partRows - open.rows ? rows : rows.slice(from, from + partRows - open.rows)
-        await open.encoder.write(part, from)
-        open.rows += part.length
-        from += part.length
-        if (open.rows >= partRows) await this.#end(open)
+        await open.encoder.write(encoded)
+        open.rows += count
+        if (open.rows >= this.#options.partRows) await this.#end(open)
       }
     })
+  }
+
+  /** Encodes rows, divided into the parts to which they belong. */
+  async #encode(rows: readonly object[]): Promise<{ readonly encoded: unknown; readonly count: number }[]> {
+    const { partRows } = this.#options
+    const parts: { readonly encoded: unknown; readonly count: number }[] = []
+    if (rows.length === 0) return parts
+    const { encoder, rows: written } = this.#open ?? (await this.#begin())
+    for (let from = 0, room = partRows - written; from < rows.length; from += room, room = partRows) {
+      const part = rows.slice(from, from + room)
+      parts.push({ encoded: await encoder.encode(part, from), count: part.length })
+    }
+    return parts
   }
 
   /** Replaces the files of earlier runs. If no row was written, publishes a file without rows. */

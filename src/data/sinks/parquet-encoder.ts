@@ -16,7 +16,7 @@ export interface ParquetEncoderOptions {
 }
 
 /** Collects rows column by column, and writes them as row groups. Only one row group is in memory at a time. */
-export class ParquetEncoder implements RowEncoder {
+export class ParquetEncoder implements RowEncoder<readonly unknown[][]> {
   readonly #options: ParquetEncoderOptions
   #columns: unknown[][]
   #rows = 0
@@ -27,9 +27,9 @@ export class ParquetEncoder implements RowEncoder {
     this.#columns = options.columns.map(() => [])
   }
 
-  async write(rows: readonly object[], from: number): Promise<void> {
-    const { columns, place, rowGroupRows, rowGroupBytes } = this.#options
-    const values = rows.map((row, index) =>
+  async encode(rows: readonly object[], from: number): Promise<readonly unknown[][]> {
+    const { columns, place } = this.#options
+    return rows.map((row, index) =>
       columns.map((column) =>
         parquetValue(
           (row as Record<string, unknown>)[column.name],
@@ -38,7 +38,11 @@ export class ParquetEncoder implements RowEncoder {
         ),
       ),
     )
-    for (const row of values) {
+  }
+
+  async write(rows: readonly unknown[][]): Promise<void> {
+    const { rowGroupRows, rowGroupBytes } = this.#options
+    for (const row of rows) {
       for (const [index, value] of row.entries()) this.#columns[index]?.push(value)
       this.#rows++
       this.#bytes += rowBytes(row)

@@ -8,7 +8,7 @@ import type { RowEncoder } from './file-attempt.ts'
 const MAX_CHARACTERS_A_TURN = 500_000
 
 /** Encodes rows as lines of text. */
-export class LineEncoder implements RowEncoder {
+export class LineEncoder implements RowEncoder<readonly string[]> {
   readonly #file: FileWriter
   readonly #line: (row: object, where: () => string) => string
   readonly #place: string
@@ -26,7 +26,7 @@ export class LineEncoder implements RowEncoder {
     this.#head = head
   }
 
-  async write(rows: readonly object[], from: number): Promise<void> {
+  async encode(rows: readonly object[], from: number): Promise<readonly string[]> {
     const chunks: string[] = []
     let text = ''
     for (const [index, row] of rows.entries()) {
@@ -37,6 +37,10 @@ export class LineEncoder implements RowEncoder {
       await nextTurn()
     }
     chunks.push(text)
+    return chunks
+  }
+
+  async write(chunks: readonly string[]): Promise<void> {
     await this.#begin()
     for (const chunk of chunks) if (chunk !== '') await this.#file.write(chunk)
   }

@@ -162,6 +162,29 @@ describe('a sink of files', () => {
     )
   })
 
+  it.each([
+    ['csv', csv],
+    ['parquet', parquet],
+  ])('writes no row of a batch with a wrong row, also if the batch fills several parts (%s)', async (type, sinkOf) => {
+    const Files = sinkOf({ model: Order, path: `${folder}/{window}-{part}.${type}`, partRows: 2 })
+    const sink = new (Files as unknown as new () => {
+      open(): Promise<void>
+      rows(rows: Order[], scope: SinkScope): Promise<void>
+      finish(scope: SinkScope): Promise<void>
+    })()
+    const scope = scopeOf(1)
+    const rows = [1, 2, 3, 4, 5].map((id): Order => ({ id, note: id === 4 ? '\ud800' : null }))
+    await sink.open()
+    await expect(sink.rows(rows, scope)).rejects.toMatchObject({ code: 'SINK_ROW_INVALID' })
+    // As a sink with dead letters does: it sends the others again.
+    await sink.rows(
+      rows.filter(({ id }) => id !== 4),
+      scope,
+    )
+    await sink.finish(scope)
+    expect(await files()).toEqual([0, 1].map((part) => `20260101T010000Z-0000${part}.${type}`))
+  })
+
   it('refuses runs whose windows would replace each other, and says why', async () => {
     const run = (path: string, scope: SinkScope): Promise<void> =>
       processOf(jsonLines({ model: Order, path: `${folder}/${path}` })).run(scope, Order, [{ id: 1, note: null }])
