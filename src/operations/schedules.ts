@@ -118,7 +118,8 @@ export class Schedules {
    * Returns the next ticks of a job, with its current schedule or with the given one. Each tick has its local time in the job's zone and
    * the windows that are due then. Changes nothing.
    *
-   * @throws PikoError `JOB_UNKNOWN` for a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`
+   * @throws PikoError `JOB_UNKNOWN` for a job that neither this app nor the database knows, `SCHEDULE_INVALID`, `USAGE`; `JOB_INVALID`
+   * if a calendar's function fails
    * @example
    * const { ticks } = await app.schedules.preview('report', { from: '2026-03-01T00:00:00Z', count: 40 })
    */

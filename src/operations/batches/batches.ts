@@ -63,7 +63,8 @@ export class Batches {
    * and `onDone` does not run before that.
    *
    * @throws PikoError `BATCH_CONFLICT` if the job has a batch with this key that was created with other items or options; `JOB_UNKNOWN`,
-   * `CONFIG_INVALID`, `INPUT_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
+   * `CONFIG_INVALID`, `INPUT_INVALID`, `JOB_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows; `RUN_UNSTORABLE` or
+   * `CHANGE_REFUSED` if the database refuses the batch
    * @example
    * await app.batches.create(shipOrder, orders.map((order) => ({ input: { id: order.id } })), { key: 'ship', onDone: reportOrders })
    */

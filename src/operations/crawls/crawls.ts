@@ -72,7 +72,7 @@ export class Crawls {
    *
    * @param crawl the number of a run, or a crawl, which means its newest 1,000 running, failed and cancelled runs
    * @throws PikoError `JOB_UNKNOWN`, `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded, if a later run
-   *   has executed its window, or if it was replayed and adds its items again
+   * has executed its window, or if it was replayed and adds its items again
    */
   async replay(crawl: CrawlRef, filter: PageReplay = {}): Promise<CrawlReplayed> {
     const { step, host, ...rest } = optionsOf('crawls.replay', filter)

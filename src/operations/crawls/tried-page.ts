@@ -43,7 +43,12 @@ export interface TriedPage extends TrialReport {
 type Parts = Pick<Reach, 'store' | 'prepare' | 'locks' | 'shared' | 'caches' | 'trial'>
 type Ending = Pick<TriedPage, 'outcome' | 'reason' | 'class' | 'error' | 'againInMs'>
 
-/** Loads and parses one page without storing anything. @throws PikoError `USAGE`, `CONFIG_INVALID`, `WINDOW_UNKNOWN` */
+/**
+ * Loads and parses one page without storing anything.
+ *
+ * @throws PikoError `USAGE`, `CONFIG_INVALID`, `WINDOW_UNKNOWN`
+ * @throws the reason of `signal`
+ */
 export async function tryPage(
   reach: Parts,
   job: JobDefinition,

@@ -88,7 +88,7 @@ export class Items {
    *
    * @returns the number of items
    * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`; `USAGE` if the run has succeeded, if a later run has executed its
-   *   window, or if it was replayed and adds its items again
+   * window, or if it was replayed and adds its items again
    */
   async replay(runId: number, filter: ItemReplay = {}): Promise<{ readonly items: number }> {
     const { store, resources, changed } = this.#reach()
@@ -110,7 +110,7 @@ export class Items {
    * Pauses a lane: none of its items begins on any node until the lane is resumed.
    *
    * @returns the number of lanes
-   * @throws PikoError `ITEM_UNKNOWN`
+   * @throws PikoError `ITEM_UNKNOWN` if no lane has this name, `USAGE`
    */
   async pause(lane: string, options: LanePause = {}): Promise<{ readonly lanes: number }> {
     return this.#pause(lane, optionsOf('items.pause', options), true)
@@ -120,7 +120,7 @@ export class Items {
    * Resumes a paused lane.
    *
    * @returns the number of lanes
-   * @throws PikoError `ITEM_UNKNOWN`
+   * @throws PikoError `ITEM_UNKNOWN` if no lane has this name, `USAGE`
    */
   async resume(lane: string, options: LanePause = {}): Promise<{ readonly lanes: number }> {
     return this.#pause(lane, optionsOf('items.resume', options), false)

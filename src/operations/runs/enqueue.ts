@@ -84,8 +84,8 @@ export class Enqueue extends Service {
    * Queues a run. With `wait`, also waits for its end.
    *
    * @returns the stored run; with `wait` the succeeded run
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`, `RUN_UNSTORABLE`, `USAGE`; with
-   * `wait` also {@link RunFailedError}
+   * @throws PikoError `JOB_UNKNOWN`, `JOB_INVALID`, `CONFIG_INVALID`, `INPUT_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`, `DURATION_INVALID`,
+   * `RUN_UNSTORABLE`, `USAGE`; with `wait` also {@link RunFailedError}
    */
   async run(jobId: string, options: RunOptions = {}): Promise<Run> {
     this.#assertOutside('app.run')
@@ -116,7 +116,8 @@ export class Enqueue extends Service {
   /**
    * Stores a run and returns its id, without reading the row back.
    *
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `RUN_UNSTORABLE`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
+   * @throws PikoError `JOB_UNKNOWN`, `JOB_INVALID`, `CONFIG_INVALID`, `INPUT_INVALID`, `DURATION_INVALID`, `RUN_UNSTORABLE`, `USAGE`;
+   * `WINDOW_UNKNOWN` for a job with windows
    */
   async enqueue(jobId: string, given: EnqueueOptions = {}): Promise<number> {
     const options = requestOf('enqueue', given)
