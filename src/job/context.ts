@@ -55,7 +55,7 @@ export interface JobContext<
   readonly attempt: number
   /** Increases with every claim of a run, and from one run of a window to the next. A target should refuse writes with a smaller fence. */
   readonly fence: number
-  /** The tick of a scheduled run. For other runs, the time of the request. */
+  /** The tick of a scheduled run. For other runs, when this attempt became due. */
   readonly scheduledTime: Date
   /** The data interval `[start, end)` in UTC. */
   readonly window: W
@@ -71,8 +71,8 @@ export interface JobContext<
   /** Adds items to the run, for a job with the `items` option. The run ends when they have ended. */
   readonly items: ItemAdder<M>
   /**
-   * Aborts at the timeout, on a cancel, when the lease is lost, or at shutdown. `signal.reason` is a `PikoError` `RUN_TIMEOUT`,
-   * `RUN_CANCELLED`, `LEASE_LOST` or `STOPPED`.
+   * Aborts at the timeout, on a cancel, when the lease is lost, at shutdown, or when `until` ends the attempt. `signal.reason` is a
+   * `PikoError` `RUN_TIMEOUT`, `RUN_CANCELLED`, `LEASE_LOST`, `STOPPED` or `STEP_WAITING`.
    */
   readonly signal: AbortSignal
   readonly log: Logger

@@ -81,7 +81,7 @@ export class Link implements AsyncDisposable {
   /** The bytes of events that the connection has not accepted yet. */
   #eventBytes = 0
   #dispatching = 0
-  /** Whether an event was dropped since no event was being handled. */
+  /** Whether a dropped event has been reported. Reset when no event is being handled. */
   #isOverrun = false
   /**
    * Resolves one iteration of the event loop after the link has opened. Until then, events wait, because the code that waits for the link
@@ -458,7 +458,10 @@ export class Link implements AsyncDisposable {
     }
   }
 
-  /** Drops an event, because too many listeners have not finished. Reported once until they have caught up. */
+  /**
+   * Drops an event, because too many earlier ones are still being handled. Reports only the first dropped one, until all others have been
+   * handled.
+   */
   #overrun(message: IncomingMessage, name: string): void {
     message.cancel(CANCEL_CODES.full, 'too many events are being handled')
     if (this.#isOverrun) return

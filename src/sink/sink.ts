@@ -44,7 +44,10 @@ export interface SpillOptions {
   readonly wait?: Duration
   /** The maximum time between two attempts to reach the target again. Default `'10s'`. */
   readonly retryEvery?: Duration
-  /** Whether an error means that the target is down. Default: network errors, database outages, timeouts, HTTP 408, 425, 429 and 5xx. */
+  /**
+   * Whether an error means that the target is down. Default: network errors, database outages, timeouts, full disks, HTTP 408, 425, 429 and
+   * 5xx, and errors that ask for a later retry.
+   */
   readonly isOutage?: (error: Error) => boolean
 }
 

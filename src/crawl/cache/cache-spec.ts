@@ -7,8 +7,9 @@ import type { Duration } from '../../time/duration.ts'
 /** How a crawl caches responses. The `cache` option of a request takes precedence. */
 export interface CacheSpec {
   /**
-   * `'http'`: caches what the servers' headers allow. `'force'`: caches every response for `ttl`, so that a second run sends no requests;
-   * this helps while you develop a crawl. `'off'`: caches nothing, except for requests with their own `cache` option.
+   * `'http'`: caches what the servers' headers allow, except for requests with a session. `'force'`: caches every response for `ttl`, so
+   * that a second run sends no requests; this helps while you develop a crawl. `'off'`: caches nothing, except for requests with their own
+   * `cache` option.
    */
   readonly mode: 'http' | 'force' | 'off'
   /** How long `'force'` keeps a response. Default `'1d'`. */

@@ -45,8 +45,8 @@ export interface ItemLane {
    * Reports how long the lane took to respond to this item, in milliseconds; undefined if unknown. It is used for the lane's speed and its
    * `throttle`. Default: the duration of the whole function.
    *
-   * @param options.isFailed the lane did not respond, or with an error: the time counts for `phases` of the event `item.ended`, but not for
-   * the lane's speed
+   * @param options.isFailed whether the lane did not respond, or responded with an error. Then the time counts toward `phases` of the event
+   * `item.ended`, but not toward the lane's speed
    */
   measured(ms: number | undefined, options?: { readonly isFailed?: boolean }): void
   /**
