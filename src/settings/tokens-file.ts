@@ -20,7 +20,7 @@ export type FileTokens = ReadonlyMap<string, TokenGrant>
 const MAX_FILE_BYTES = 1_000_000
 const FIELDS: readonly string[] = ['name', 'role', 'token', 'sha256', 'jobs', 'expires']
 
-/** Returns a mark that changes when the file may have changed. Undefined if the file can't be examined. */
+/** Returns a mark that changes when the file may have changed. Undefined if there is no file. */
 export function fileMark(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false })
   return stats && `${stats.mtimeMs} ${stats.size} ${stats.ino}`
