@@ -131,7 +131,7 @@ const GOALS: readonly (Wanted & Bound)[] = [
     ...[
       {
         measure: 'growth of the RSS of the sender, reader stopped',
-        goal: 'growth of the sender, reader stopped: 2 MB',
+        goal: 'memory growth of the sender while the reader is stopped: 2 MB',
         atMost: 2,
       },
       {

@@ -6,7 +6,7 @@ export const link = {
   listen: tcpAddress({
     key: 'listen',
     default: 'auto',
-    help: 'Address at which other nodes reach this one, such as "10.0.0.5:9466"; auto: this machine only, any free port; off: no links, this node only polls.',
+    help: 'Address at which other nodes reach this one, such as "10.0.0.5:9466"; auto: this machine only, any free port; off: no links, only datagrams and polls.',
   }),
   secret: optionalSecret({
     key: 'secret',

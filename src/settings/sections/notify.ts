@@ -23,13 +23,13 @@ export const notify = {
     max: '1d',
     help: 'Shortest time between two notices of one kind. The next one also contains what has happened in between.',
   }),
-  /** A problem that continues and gets worse is reported again after this time; 0: never. */
+  /** A problem that occurs again or gets worse is reported again after this time; 0: never. */
   repeatMs: duration({
     key: 'repeat',
     default: '4h',
     min: '0s',
     max: '30d',
-    help: 'A problem that continues and gets worse is reported again after this time; 0s: never.',
+    help: 'A problem that occurs again or gets worse is reported again after this time; 0s: never.',
   }),
   timeoutMs: duration({
     key: 'timeout',

@@ -38,7 +38,7 @@ export const piko = {
   doorbell: udpAddress({
     key: 'doorbell',
     default: 'auto',
-    help: 'UDP address at which this node is notified of new work, such as "10.0.0.5:9465"; auto: any free port; off: it only polls.',
+    help: 'UDP address at which this node is notified of new work, such as "10.0.0.5:9465"; auto: any free port; off: no datagrams.',
   }),
   leaseMs: duration({
     key: 'lease',
