@@ -15,7 +15,7 @@ export interface Items {
   readonly dispatcher: ItemDispatcher
   /** How many lanes of each scope have an open circuit breaker. */
   readonly openLanes: () => ReadonlyMap<string, number>
-  /** Called when this node has lost its lease. Aborts the items of the node, and clears the cache of lane ids. */
+  /** Called when this node has lost its lease. Aborts the items of the node, and clears the caches of lane ids and fingerprints. */
   readonly lost: (reason: Error) => void
   /** The services, in the order in which they start. */
   readonly services: readonly Service[]

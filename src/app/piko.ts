@@ -401,7 +401,7 @@ export class Piko implements Nouns {
    * Requests one run of a job.
    *
    * @param job its definition or spec, which gives the types of input, config, window and output; or its id
-   * @returns the queued run; with `wait: true` the succeeded run
+   * @returns the stored run; with `wait: true` the succeeded run
    * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`; with `wait` also `RUN_FAILED`
    * @example
    * await app.run(syncOrders, { config: { shop: 'us' }, wait: true })

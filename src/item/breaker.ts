@@ -12,7 +12,7 @@ export interface BreakerState {
   readonly failures: number
   /** The last outcomes as bits; the newest is the lowest bit, and 1 is a failure. The highest 1 only marks how many outcomes there are. */
   readonly recent: number
-  /** How many times the breaker has opened since the lane last had no failures. */
+  /** How many times the breaker has opened since its last 20 outcomes were all successes. */
   readonly opens: number
   /** When the breaker lets one item begin, as a test. Undefined: the breaker is closed. */
   readonly openUntil: number | undefined
@@ -20,7 +20,7 @@ export interface BreakerState {
 
 export const CLOSED: BreakerState = { failures: 0, recent: 1, opens: 0, openUntil: undefined }
 
-/** Whether the lane has had failures recently. Only then must its successes be stored. */
+/** Whether the lane has had failures recently, so that its successes must be stored. */
 export function isTroubled({ failures, recent, opens, openUntil }: BreakerState): boolean {
   return failures > 0 || opens > 0 || openUntil !== undefined || hasFailure(recent)
 }

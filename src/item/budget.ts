@@ -30,11 +30,11 @@ export interface ItemBudget {
 export const ERROR_CLASS = 'error'
 /** The error class of an item that exceeded its timeout. */
 export const TIMEOUT_CLASS = 'timeout'
-/** The error class of an item whose sinks could not be flushed. */
+/** The class of the error `SINK_FAILED`, for example if the item's rows could not be delivered to a sink. */
 export const SINK_CLASS = 'sink'
 /** The class of an error in the setup, such as a missing package or table. No retry can correct it. */
 export const SETUP_CLASS = 'setup'
-/** The name in `retry` for every class that has no entry of its own. */
+/** The name in `retry` for all classes without an entry of their own, except `sink`, which has its own default. */
 const ANY_CLASS = '*'
 
 /** The maximum length of a class's name, in characters. */

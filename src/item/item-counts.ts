@@ -13,7 +13,7 @@ export interface ItemCounts {
   readonly left: number
   /** The bytes that `ctx.countBytes` has counted. */
   readonly bytes: number
-  /** The total time of the functions of ended items, in milliseconds. */
+  /** The total duration of the attempts in which items ended, in milliseconds. */
   readonly ms: number
 }
 

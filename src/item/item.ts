@@ -1,5 +1,5 @@
 /**
- * The states of an item. `skipped`: its function called `ctx.skip`, or a limit left the item out. `dead`: it failed and no retry is left.
+ * The states of an item. `skipped`: its function called `ctx.skip`. `dead`: it failed and no retry is left.
  */
 export type ItemState = 'queued' | 'running' | 'done' | 'dead' | 'skipped' | 'cancelled'
 
@@ -22,14 +22,17 @@ export interface Item<D = unknown> {
   readonly tries: Readonly<Record<string, number>>
   /** The name of the item's lane, without the scope. */
   readonly lane: string
-  /** The depth of the item: 0 if the job's handler added it. Otherwise one more than the depth of the item that added it. */
+  /**
+   * The depth of the item. Unless the option `depth` has set it: 0 if the job's handler added the item, otherwise one more than the depth
+   * of the item that added it.
+   */
   readonly depth: number
   readonly priority: number
   /** The id of the item that added this one; undefined if the job's handler added it. */
   readonly parent: number | undefined
   /** The position of the item's last `ctx.checkpoint`, possibly in an earlier try; undefined if there was none. */
   readonly position: string | undefined
-  /** The bytes that an earlier, failed try passed to `ctx.keep`; undefined if there are none. */
+  /** The bytes that an earlier try passed to `ctx.keep`. Undefined if there are none, or if they are on another machine. */
   readonly kept: Uint8Array | undefined
 }
 

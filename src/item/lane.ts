@@ -28,7 +28,7 @@ export const MIN_FACTOR = 1 / 32
 /** After this many successes, the rate of a slowed lane is multiplied by `SPEED_UP`. */
 export const SUCCESSES_TO_SPEED_UP = 50
 const SPEED_UP = 1.1
-/** How long before its start time an item may be claimed, in milliseconds. */
+/** How long before its start time an item may be claimed, in milliseconds. In a lane with a spacing, `leadMs` is added. */
 export const CLAIM_AHEAD_MS = 250
 /** With a grace, one claim takes places this many times the grace further ahead. */
 const GRACE_PARTS = 5
@@ -75,7 +75,10 @@ function slackMs({ perMs }: RateLimit): number {
   return Math.min(MAX_SLACK_MS, Math.max(MIN_SLACK_MS, perMs * SLACK_SHARE))
 }
 
-/** The right to begin one item, or to send one request, in a lane with a rate. Times are milliseconds on the database's clock. */
+/**
+ * The right to begin one item, or to send one request, in a lane with a rate or a minimum time between two items. Times are milliseconds on
+ * the database's clock.
+ */
 export interface LanePlace {
   readonly at: number
   /** How late after `at` the item may begin, in milliseconds. */

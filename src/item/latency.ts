@@ -5,9 +5,11 @@ export const JUDGED = 20
 /** A lane is slow if the median of its times is more than `SLOW_FACTOR` times the usual time, and also more than `SLOW_MS` longer. */
 const SLOW_FACTOR = 2
 const SLOW_MS = 250
-/** While a lane is not slow, its usual time moves toward the median by this share of the difference. */
+/** Each time a lane is found not to be slow, its usual time moves toward the median by this share of the difference. */
 const FOLLOWS = 0.1
-/** While a lane is slow, its usual time is multiplied by this factor. So a lane that stays slow is not slowed down forever. */
+/**
+ * Each time a lane is found to be slow, its usual time is multiplied by this factor. So a lane that stays slow is not slowed down forever.
+ */
 const DRIFTS = 1.05
 /** The factor by which a slow lane's rate is lowered. */
 const SLOW_DOWN = 0.8

@@ -55,7 +55,7 @@ export interface JobContext<
   readonly attempt: number
   /** Increases with every claim of a run, and from one run of a window to the next. A target should refuse writes with a smaller fence. */
   readonly fence: number
-  /** The tick of a scheduled run. For other runs, when this attempt became due. */
+  /** The tick of the run, if it has one. Otherwise, when this attempt became due. */
   readonly scheduledTime: Date
   /** The data interval `[start, end)` in UTC. */
   readonly window: W

@@ -4,7 +4,7 @@ import type { RetrySpec } from '../run/retry.ts'
 
 /** The argument of a step's function. */
 export interface StepScope {
-  /** The number of this call in the attempt: 1 for the first. */
+  /** The number of this call: 1 for the first one in the attempt, or with `ctx.until`, for the first one in all attempts. */
   readonly attempt: number
   /** Aborts with the run's signal and at the step's timeout. */
   readonly signal: AbortSignal

@@ -16,7 +16,7 @@ export interface NoticeJob {
   readonly problem: Problem
   /**
    * How many runs have failed since the problem began. For late data: the largest number of windows that were late at the same time, at
-   * most 1,000; 1 without windows.
+   * most about 1,000; 1 without windows.
    */
   readonly count: number
   /** When the problem began. */
@@ -25,7 +25,7 @@ export interface NoticeJob {
   readonly lastAt: Date
   /** The last run that failed. Absent if the data is late. */
   readonly runId?: number
-  /** The error of that run, without secrets, at most 500 characters. */
+  /** The error of the last failure, without secrets, at most 500 characters. */
   readonly error?: string
   /** The time from the start of the first affected window to the end of the last one. */
   readonly window?: Window

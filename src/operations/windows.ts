@@ -56,7 +56,7 @@ export class Windows {
   /**
    * Returns how many windows are in each state, for many jobs, in cells of an hour, a day, a week (from Monday) or a month in UTC.
    *
-   * @throws PikoError `USAGE` for more than 2,000 cells
+   * @throws PikoError `USAGE`, for example for more than 2,000 cells
    * @example
    * const { rows } = await app.windows.grid({ from: '2026-03-01T00:00:00Z', to: '2026-04-01T00:00:00Z', by: 'day' })
    */

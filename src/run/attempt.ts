@@ -11,8 +11,8 @@ export const ATTEMPT_OUTCOMES: readonly AttemptOutcome[] = ['failed', 'timeout',
 /** One attempt to execute a run. */
 export interface Attempt {
   /**
-   * The number of the attempt; 1 for the first, even after a replay. An attempt that a shutdown or a lost node ended is not counted, so the
-   * next one has the same number.
+   * The number of the attempt; 1 for the first, and again for the first after a replay. An attempt that a shutdown or a lost node ended is
+   * not counted, so the next one has the same number.
    */
   readonly attempt: number
   /** The fence of the attempt. It increases from one attempt to the next. */

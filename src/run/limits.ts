@@ -22,7 +22,7 @@ export interface KeyedConcurrency<C = Record<string, unknown>, W extends Window 
   readonly key: KeyOf<C, W>
 }
 
-/** How many attempts may begin within a span of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
+/** How many attempts, items or calls may begin within a span of time: `'100/m'`, `'5/s'`, `'1000/h'`, `'50/10s'`. */
 export type Rate = `${number}/${Duration | DurationUnit}`
 
 /** A rate with a key; each key has the full rate. */
@@ -43,7 +43,7 @@ export interface AdmissionLimits {
   readonly rate?: (RateLimit & { readonly isKeyed: boolean }) | undefined
 }
 
-/** At most `limit` attempts begin in any span of `perMs`. */
+/** At most `limit` attempts, items or calls begin in any span of `perMs` milliseconds. */
 export interface RateLimit {
   readonly limit: number
   readonly perMs: number

@@ -39,7 +39,7 @@ const DOUBTFUL_KEY =
   /(?:pass|Pass|PASS|auth|Auth|AUTH|signature|Signature|SIGNATURE)(?:[-_]?\d{1,4})?(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=])[ \t]{0,4}/g
 /** Matches an option of a command line, followed by a space and its value. */
 const FLAG = /-([a-z][\w-]{0,63})[ \t]{1,4}(?=[^\s-])/gi
-/** Matches an item of a list that is followed by a secret: `["--password", "…"]`, `["x-api-key", "…"]`. */
+/** Matches an item of a list after which a secret may follow: `["--password", "…"]`, `["x-api-key", "…"]`. */
 const ANNOUNCED =
   /(["'`])(-{1,2}[a-z][\w-]{0,63}|(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,40})\\{0,15}\1\s{0,4},\s{0,8}(?=\\{0,15}["'`])/gi
 /** These two match `{ name: "password", value: "…" }`, in this order and with the value first. */
@@ -148,8 +148,8 @@ const WORD_AFTER = /[ \t][A-Za-z]/y
 const NAME_BEFORE = /[\w-]{0,64}$/
 
 /**
- * Whether a doubtful key is only the end of another word, or its value is harmless. Harmless values are a kind of login, a count, the type
- * of a function, and a word of a sentence, such as `first pass: 12 rows` or `auth: failed for ann`.
+ * Whether a doubtful key is only the end of another word, or its value is harmless: a word or a number as in `isHarmlessWord`, a text that
+ * begins with `(`, `<` or `$`, or a word of a sentence, such as `first pass: 12 rows` or `auth: failed for ann`.
  */
 function isDoubtfulProse({ text, match, end, value, isQuoted }: Found): boolean {
   const before = NAME_BEFORE.exec(text.slice(Math.max(0, match.index - 64), match.index))?.[0] ?? ''

@@ -10,7 +10,7 @@ export interface StepRecord {
   readonly tries: number
   /** How long the step took, in milliseconds, with all tries and the pauses between them. */
   readonly ms: number
-  /** When `ctx.until` first called its function. Undefined if the function was ready on the first call. */
+  /** When `ctx.until` first called its function. Undefined if the function was ready on the first call, and for other steps. */
   readonly waitingSince: Date | undefined
   /** When the step finished; undefined while `ctx.until` is waiting. */
   readonly finishedAt: Date | undefined

@@ -185,7 +185,7 @@ function charactersOf({ message, fields }: NewRunLogLine): number {
   return message.length + (fields?.length ?? 0)
 }
 
-/** Writes a line. A failure must not fail the handler that logs it. */
+/** Writes a line to the logger. If the logger throws, the handler must not fail. */
 function write(logger: Logger, name: RunLogLevel, fields: object | string, message: string | undefined): void {
   try {
     if (typeof fields === 'string') logger[name](fields)

@@ -96,7 +96,7 @@ export class Dispatcher extends LoopService {
     super.wake()
   }
 
-  /** Like `wake`, and also clears the list of limits that this node considers reached. */
+  /** Like `wake`, and also stops leaving out what waits for the end of a run. */
   wakeAnew(): void {
     this.#leftOut.forgetEnds()
     this.wake()

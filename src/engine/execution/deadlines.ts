@@ -3,8 +3,8 @@ import type { Clock } from '../../clock.ts'
 const RESOLUTION_MS = 50
 
 /**
- * The deadlines of any number of runs, on one timer and the monotonic clock. Each is called less than 100 ms late, unless the event loop is
- * blocked.
+ * The deadlines of any number of runs, on one timer and the monotonic clock. The function of each is called less than 100 ms after its
+ * deadline, unless the event loop is blocked.
  */
 export class Deadlines {
   readonly #clock: Clock

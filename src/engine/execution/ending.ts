@@ -45,7 +45,7 @@ export class Ending {
         .then(() => this.#settle(taken, attempt, outcome))
   }
 
-  /** Ends an attempt that has lost its run to another node. Writes nothing. */
+  /** Ends an attempt whose claim is lost. Writes nothing. */
   lost(taken: Taken): void {
     const { runId, jobId, fence } = taken.claim
     this.#parts.events.emit('run.lost', { runId, jobId, fence })

@@ -24,7 +24,7 @@ export class WaitingLine<T> {
   readonly #deadlines: Deadlines
   readonly #giveBack: (item: T) => void
   readonly #entries: Entry<T>[] = []
-  /** The average duration of handlers; undefined until the first one has ended. */
+  /** The average duration of handlers. Undefined until the first one has ended; `Infinity` after claims have returned to the queue. */
   #averageMs: number | undefined
   #isTimed = false
 

@@ -17,7 +17,7 @@ export function nodeRoutes(watch: RunWatch, services: LocalServices, takesCalls:
     .mount(serviceRoutes(services))
 }
 
-/** Yields once for each change of a run. If the reader is slow, several changes become one. */
+/** Yields once at the beginning, and once for each change of a run. If the reader is slow, several changes become one. */
 async function* newsOf(watch: RunWatch, runId: number, signal: AbortSignal): AsyncGenerator<'news' | 'settled'> {
   if (!Number.isSafeInteger(runId) || watch.size >= MAX_WATCHED)
     throw new PikoError('LINK_FULL', `run ${runId} can't be watched here; read its log from the database`)

@@ -56,7 +56,10 @@ export class Peers {
     return link?.state === 'up' ? link : undefined
   }
 
-  /** Opens a connection unless there is one. Returns undefined if the node can't be reached, or if the last attempt failed a moment ago. */
+  /**
+   * Returns the connection to a node, and opens one if there is none. Undefined if the node can't be reached, or if the last attempt failed
+   * a moment ago.
+   */
   async reach(row: PeerRow): Promise<Link | undefined> {
     const { id, link: url } = row
     if (url === undefined || this.#closing.signal.aborted) return undefined

@@ -32,7 +32,7 @@ function deadItem(attempt: ItemAttempt, error: Error): DeadItem {
   }
 }
 
-/** Creates the context for `dead`: without the functions that end an item, add items or run steps. */
+/** Creates the context for `dead`: only the parts of a run's context that do not change the run or the item. */
 function deadContext(base: RunContext): DeadContext {
   const { runId, jobId, attempt, fence, scheduledTime, window, config, input, resources, sinks } = base
   return {

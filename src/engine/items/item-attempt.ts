@@ -17,7 +17,7 @@ const MAX_ADDED_BYTES = 64_000_000
 /** The clock is read only once per this many added items. */
 const SLICE = 64
 
-/** Thrown by `ctx.skip` and `ctx.retryLater` to leave the item's function. */
+/** Thrown to leave the item's function: by `ctx.skip`, by `ctx.retryLater`, and if the item does not get its turn in its lane. */
 export class ItemLeave extends Error {
   readonly how: { readonly skip: string } | { readonly laterMs: number }
 
@@ -55,7 +55,7 @@ export class ItemAttempt {
   returnedAt: number | undefined
   bytes = 0
   position: string | undefined
-  /** How long the item's lane took to respond, in milliseconds. Undefined: use the duration of the function. Null: unknown. */
+  /** How long the item's lane took to respond, in milliseconds. Undefined: the duration of the attempt is used. Null: unknown. */
   laneMs: number | null | undefined
   /** How long the lane took for all requests that failed, in milliseconds. Used only for the phases. */
   failedLaneMs = 0

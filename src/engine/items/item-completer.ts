@@ -24,8 +24,8 @@ export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100
 /**
- * The maximum total size of the items that one transaction adds, in bytes. It keeps the transaction short. A single larger item is still
- * added.
+ * The maximum total size of the items that one transaction adds, in bytes. It keeps the transaction short. An end that alone adds more gets
+ * a transaction of its own.
  */
 const MAX_ADDED_BYTES = 8_000_000
 /** The estimated size of an added item without its data, in bytes. */
@@ -110,7 +110,7 @@ export class ItemCompleter {
 
   /**
    * Stores only that an item is dead, after the database has refused its end. If this is refused too, the item counts as lost. The other
-   * items of the batch are stored in any case.
+   * items of the batch are not affected.
    */
   async #persistDead(
     nodeId: string,
@@ -120,8 +120,7 @@ export class ItemCompleter {
   ): Promise<void> {
     others.set(end, 'lost')
     const shown = `the end of the item could not be stored: ${headline(refusal)}`
-    // The item's states keep their old values, because the database may have refused a new one. So the last try contains nothing that the
-    // database could refuse.
+    // The item's states keep their old values, because the database may have refused a new one. The last try stores no states at all.
     const freed = end.states.map((state) => ({ ...state, value: undefined }))
     for (const [message, states] of [
       [shown, freed],

@@ -55,8 +55,8 @@ export function itemContext(base: RunContext, attempt: ItemAttempt, item: Item, 
 }
 
 /**
- * All calls work without `this`, because functions destructure their context. Each is created on first use, because most functions use only
- * a few.
+ * All calls work without `this`, because functions destructure their context. Each is created only when it is read, because most functions
+ * use only a few.
  */
 class OfItem implements Context {
   readonly runId: number

@@ -77,7 +77,7 @@ interface Held {
   kept: Uint8Array | undefined
   attempt: ItemAttempt | undefined
   live: LiveAttempt | undefined
-  /** Whether the item has a slot. It has one while its function runs. */
+  /** Whether the item has a slot. It has one from the start of its attempt until its function has returned. */
   hasSlot: boolean
   /** Whether the item's function has returned. Then it certainly sends nothing more to its lane. */
   hasReturned: boolean
@@ -91,7 +91,7 @@ interface Held {
 const STOP_MARGIN_MS = 500
 /** The time limit for the function `dead` of an item's kind, in milliseconds. */
 const HOOK_MS = 60_000
-/** How long to wait before an item that could not be read is tried again. */
+/** How long to wait before an item that could not begin is tried again, because its run or its kept bytes could not be read. */
 const UNREAD_MS = 1_000
 
 /** Runs claimed items, each in a slot, from its start time to its stored end. A stop waits for items in progress. */
@@ -186,7 +186,7 @@ export class ItemRunner extends Service {
     }
   }
 
-  /** Aborts all items with this reason. */
+  /** Aborts all items that have begun, with this reason. */
   abortAll(reason: Error): void {
     for (const held of this.#held) this.#abort(held, reason)
   }
@@ -208,7 +208,8 @@ export class ItemRunner extends Service {
     const { item, reading } = held
     const { clock, kept, turns } = this.#parts
     try {
-      // The data is read before the item's start time. Otherwise many items would begin at the same time when a slow database answers.
+      // The kept bytes are read before the item's start time. Otherwise many items would begin at the same time when a slow database
+      // answers.
       const bytes = kept.read(item.id, item.kept)
       bytes.catch(() => undefined)
       await loaded
@@ -220,7 +221,7 @@ export class ItemRunner extends Service {
       if (waitMs > 0) await clock.sleep(waitMs)
       this.#inTurn(held)
     } catch {
-      // The database did not answer, so the item has not begun.
+      // The run or the kept bytes could not be read, so the item has not begun.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
     }
   }
@@ -243,7 +244,7 @@ export class ItemRunner extends Service {
     try {
       return this.#begin(held)
     } catch {
-      // The row of the item's run can't be read.
+      // The row of the item or of its run can't be read.
       this.#end(held, { to: 'queued', delayMs: UNREAD_MS }, undefined)
       return false
     }
@@ -395,7 +396,7 @@ export class ItemRunner extends Service {
     held.cancelGrace?.()
     live.isOver = true
     if (isPikoError(live.abortReason, 'LEASE_LOST') || !this.#parts.holdsLease()) return this.#drop(held)
-    // This node is stopping, so another node tries the item again.
+    // For example, this node is stopping. Then another node tries the item again.
     if (outcome.kind === 'interrupted') return this.#giveBack(held)
     if ('error' in outcome)
       live.log.error({ err: outcome.error }, 'the function `dead` of an item failed; the item is dead anyway')
@@ -441,7 +442,7 @@ export class ItemRunner extends Service {
     this.#parts.speeds.ended(item.lane.id, ms ?? undefined, limitsOf(attempt.kind, item.lane.name).throttle)
   }
 
-  /** Drops an item that belongs to another node now. Writes nothing. */
+  /** Drops an item that may belong to another node now. Writes nothing. */
   #drop(held: Held): void {
     held.isOver = true
     this.#free(held)
@@ -482,7 +483,8 @@ export class ItemRunner extends Service {
   }
 
   /**
-   * Deletes the file of an earlier attempt if its item no longer needs it: the item is done, skipped or cancelled, or has kept other bytes.
+   * Deletes the file of an earlier attempt if its item no longer needs it: the item is done, skipped or cancelled, or has kept other bytes
+   * or none.
    */
   #dropKept({ kept }: ItemClaim, { to }: ItemEnd, bytes: Kept | undefined): void {
     const isNeeded = (to === 'dead' || to === 'queued') && (bytes === undefined || bytes.ref === kept)

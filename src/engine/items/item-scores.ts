@@ -10,7 +10,7 @@ const EVERY_MS = 1_000
 const FRESH_MS = 1_000
 /** The maximum number of groups with cached scores. */
 const MAX_READS = 1_000
-/** The maximum number of outcomes that are waiting for the database. During an outage, further ones are lost. */
+/** The maximum number of outcomes that are waiting for the database. Further ones are lost. */
 const MAX_WAITING = 10_000
 
 export interface ItemScoresParts {

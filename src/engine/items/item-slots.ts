@@ -7,7 +7,7 @@ export interface ItemSlotsParts<T> {
   readonly clock: Clock
   /** Starts the function of an item. Returns false if it did not start. */
   readonly begin: (item: T) => boolean
-  /** Receives items that would wait too long for a slot. */
+  /** Receives items that have waited too long for a slot, and those that are still waiting when the node stops. */
   readonly giveBack: (item: T) => void
 }
 

@@ -73,8 +73,8 @@ export class KeptBytes {
   }
 
   /**
-   * Continues the daily clean-up. It deletes files that no item needs any more: the item is done or deleted, or has kept other bytes since.
-   * It deletes only files of this database that are older than a day.
+   * Continues the daily clean-up. It deletes files older than a day: unfinished ones, and those of this database that no item needs any
+   * more, because the item is done or deleted, or has kept other bytes since.
    *
    * @returns whether there are more files to check
    */

@@ -181,7 +181,7 @@ export class FleetLimiter {
   /**
    * Gives back unused and late places, and reserves new ones, in one transaction.
    *
-   * @throws an error of the database that is not an outage
+   * @throws an error of the database that a retry can't correct
    */
   async #exchange(
     wanted: Pick<LimitRequest, 'counts' | 'more' | 'isAhead'>,

@@ -14,7 +14,7 @@ const POLL_MS = 250
 /** How many recent events stay in memory for all readers. */
 const MAX_KEPT = 20_000
 const PRUNE_MS = 10_000
-/** The maximum number of events that a reader gets in one call. */
+/** A reader gets no further segment in a call that has returned this many events. */
 const MAX_AT_ONCE = 4_000
 /** The maximum number of steps per poll. A step gives numbers to new rows, or deletes old ones. */
 const MAX_STEPS = 20
@@ -122,7 +122,7 @@ export class LiveFeed extends LoopService {
     this.#head = head
     await this.#number(head)
     await this.#prune()
-    // Recording was interrupted, so readers must find out from the database what they have missed.
+    // This is the first poll, or recording was interrupted. So readers must find out from the database what they have missed.
     if (this.#last === undefined || this.#last < head.start) this.#begin(await this.#parts.store.head())
     const isMore = await this.#read()
     if (before?.isComplete !== head.isComplete) this.#told()

@@ -18,11 +18,12 @@ export interface LoopFailure {
 
 /**
  * Loops of a node report here when they fail and when they work again. This shows whether the store is available. An outage begins with the
- * first failure, and ends when every failed loop works again. So a server that answers reads but refuses writes counts as unavailable.
+ * first failure of the kind `outage`, and ends when every loop with such a failure works again. So a server that answers reads but refuses
+ * writes counts as unavailable.
  */
 export class LoopHealth {
   readonly #parts: { readonly events: Events; readonly clock: Clock }
-  /** The loops that have failed and not yet succeeded again, each with the time by which it should report. */
+  /** The loops with a failure of the kind `outage` that have not succeeded again, each with the time by which it should report. */
   readonly #failing = new Map<string, number>()
   #since: number | undefined
   #error: Error | undefined

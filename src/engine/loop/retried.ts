@@ -9,7 +9,7 @@ export interface RetriedParts {
   readonly clock: Clock
   /** Where to report failures, and under which loop's name. Default: they are not reported. */
   readonly health?: { readonly loop: string; readonly loops: LoopHealth }
-  /** Whether another try can't succeed. */
+  /** Whether to give up after this error. */
   readonly isFinal: (thrown: unknown) => boolean
   /** Aborting this signal ends a pause early. */
   readonly signal?: AbortSignal

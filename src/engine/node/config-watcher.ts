@@ -17,7 +17,7 @@ import type { Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { LiveSettings } from './live-settings.ts'
 
-/** How many polls for work there are between two checks for new configs. */
+/** How many poll intervals there are between two checks for new configs. */
 const POLLS = 2
 /** News about configs is sent with this prefix, in the same way as news about shared values. No topic of a shared value has this prefix. */
 const TOPIC = '@config/'
@@ -105,7 +105,7 @@ export class ConfigWatcher extends LoopService {
     this.wake()
   }
 
-  /** Reads the configs soon if another node reports a version that is new here. Returns false if it is not a version of a config. */
+  /** Reads the configs soon if another node reports a version that is new here. Returns false if the topic does not belong to a config. */
   told(topic: string, version: number): boolean {
     if (!topic.startsWith(TOPIC)) return false
     if (version > (this.#versions.get(topic.slice(TOPIC.length))?.at(-1)?.version ?? 0)) this.wake()

@@ -49,8 +49,8 @@ interface Term {
 /**
  * Elects one leader among all processes that use the same name on one database. `app.elector` creates and starts it.
  *
- * The leader steps down after 80 % of its lease, by its own monotonic clock. So a process that was suspended never leads at the same time
- * as its successor.
+ * The leader steps down if it has not renewed its lease within 80 % of the lease, by its own monotonic clock. So a process that was
+ * suspended never leads at the same time as its successor.
  */
 export class Elector extends LoopService {
   readonly #parts: ElectorParts

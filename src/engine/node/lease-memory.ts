@@ -34,7 +34,10 @@ export class LeaseMemory {
     Atomics.store(this.shared, TRUSTED_UNTIL, fromNow(leaseMs))
   }
 
-  /** Sets the time limit of a blocked event loop. @param ms how long a blocked loop may keep the lease; undefined: forever */
+  /**
+   * Sets the time limit of a blocked event loop.
+   * @param ms how long a blocked loop may keep the lease; undefined: for `[piko] max_block`
+   */
   setDeadline(ms: number | undefined): void {
     Atomics.store(this.shared, DEADLINE, ms === undefined ? 0n : fromNow(ms))
   }

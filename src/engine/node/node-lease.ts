@@ -65,7 +65,7 @@ export class NodeLease extends Service {
     this.#parts = parts
   }
 
-  /** The id of the node: a UUID. It changes with each start and after each lost lease. */
+  /** The id of the node: a UUID. After each lost lease, the node has a new one. */
   get nodeId(): string {
     return this.#id
   }

@@ -19,7 +19,7 @@ export interface DeliveryParts extends LoopServiceParts {
   readonly events: Events
 }
 
-/** How often the leader and the other nodes poll for messages. */
+/** How often the leader polls for messages. The other nodes poll every `FOLLOWER_LOOK_MS`. */
 const LOOK_MS = 5_000
 const MIN_LOOK_MS = 50
 const FOLLOWER_LOOK_MS = 30_000

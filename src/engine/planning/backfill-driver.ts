@@ -17,10 +17,13 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 const STEPS = 3
 /** How long to wait between two turns. Other work needs the event loop, and the locks on the job and the backfill. */
 const BREATH_MS = 10
-/** How long a backfill first pauses when enough of its windows are queued. The pause doubles each time. */
+/**
+ * How long a backfill first pauses when it has nothing to do, for example because enough of its windows are pending or waiting. The pause
+ * doubles each time.
+ */
 const SHORTEST_REST_MS = 20
 const LONGEST_REST_MS = 200
-/** How long a backfill pauses if a function of its job fails or a row can't be read. */
+/** How long a backfill pauses if a function of its job fails, a row can't be read or the database refuses a value. */
 const PAUSE_MS = 10_000
 
 interface Rest {
@@ -29,10 +32,10 @@ interface Rest {
   readonly until: number
 }
 
-/** Runs on the leader. Advances all backfills until they end, and keeps some windows of each in the queue. */
+/** Runs on the leader. Advances all backfills until they end. Each has only a limited number of pending and waiting windows at a time. */
 export class BackfillDriver extends LoopService {
   readonly #parts: DriverParts<Store>
-  /** The pauses of backfills that have enough queued windows or have failed, by id. */
+  /** The pauses of backfills that have nothing to do or have failed, by id. */
   readonly #rests = new Map<number, Rest>()
 
   constructor(parts: DriverParts<Store>) {

@@ -12,7 +12,7 @@ import type { DriverParts } from './driver-parts.ts'
 const BREATH_MS = 10
 /** The minimum wait if there is nothing to do. */
 const MIN_REST_MS = 500
-/** How long a batch pauses if its row can't be read or the database refuses to end it. */
+/** How long a batch pauses after a failure, for example because its row can't be read or the database refuses to end it. */
 const PAUSE_MS = 10_000
 
 /** Runs on the leader. Ends batches whose runs have ended, and continues interrupted cancellations. */

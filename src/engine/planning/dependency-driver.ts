@@ -9,7 +9,7 @@ import type { NewRun } from '../../store/runs/new-run.ts'
 
 /** The minimum wait after a check that has found nothing. */
 const REST_MS = 50
-/** How long a job's windows are skipped if its functions fail or a row can't be read. */
+/** How long windows are skipped: those of a job whose functions fail or whose window is refused, and windows with an unreadable row. */
 const PAUSE_MS = 10_000
 const MAX_ASIDE = 1_000
 

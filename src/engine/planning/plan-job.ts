@@ -95,7 +95,8 @@ export function isPlannedHere(job: JobDefinition, { hasWindows }: DueJob): boole
 /**
  * Decides what to plan for a job that is due. Pure.
  *
- * @param now the current time on the database's clock @param until plans up to this instant; a run never starts before its tick
+ * @param now the current time on the database's clock
+ * @param until plans up to this instant; a run never starts before its tick
  */
 export function planJob(job: JobDefinition, due: DueJob, now: Date, until: Date): PlanDecision {
   const { windows } = job.policy

@@ -51,7 +51,7 @@ export class ScheduleEdits {
   readonly #parts: ScheduleEditsParts
   /** Edited schedules that can't be read. */
   readonly #refused = new Map<string, string | null>()
-  /** Jobs with a failed function. Each has a time until which its edits are skipped. */
+  /** Jobs with a failed function or an unreadable row. Each has a time until which its edits are skipped. */
   readonly #paused = new Map<string, number>()
   /** Edits that the leader had not applied when this node last read them. */
   #left: ReadonlyMap<string, LeftEdit> = new Map()
@@ -106,7 +106,7 @@ export class ScheduleEdits {
       if (isReplanned) own.keep(id, nextTick)
       if (isReplanned) events.emit('schedule.changed', { jobId: id, schedule })
     } catch (thrown) {
-      // If a readable schedule can't be stored, the other jobs must still be planned.
+      // Except during an outage, the other jobs must still be planned if a readable schedule can't be stored.
       if (databaseFault(thrown) === 'outage') throw thrown
       if (thrown instanceof BrokenRow) {
         this.#paused.set(id, now.getTime() + PAUSE_MS)

@@ -28,8 +28,9 @@ export interface AddItemOptions<D> {
 /** Adds items to the run. */
 export interface ItemAdder<M extends ItemData> {
   /**
-   * Adds items of a kind. In the job's handler, they are stored in transactions of 1,000 while `values` is read, and may begin immediately.
-   * If the handler is restarted, it adds none of them again. In an item's function, they are stored in the transaction that ends the item.
+   * Adds items of a kind. In the job's handler, they are stored in transactions of up to 1,000 while `values` is read, and may begin
+   * immediately. If the handler is restarted, it adds none of them again. In an item's function, they are stored with its next checkpoint
+   * or its end.
    *
    * @param values a list, an iterable or an async generator of JSON values of at most 1 MB each
    * @returns in the handler, how many are new and how many were known; in an item's function, all count as new

@@ -43,7 +43,7 @@ export interface ItemLane {
   note(name: string, load: (signal: AbortSignal) => Promise<LaneNote>): Promise<string>
   /**
    * Reports how long the lane took to respond to this item, in milliseconds; undefined if unknown. It is used for the lane's speed and its
-   * `throttle`. Default: the duration of the whole function.
+   * `throttle`. Default: the duration of the whole attempt.
    *
    * @param options.isFailed whether the lane did not respond, or responded with an error. Then the time counts toward `phases` of the event
    * `item.ended`, but not toward the lane's speed
@@ -134,9 +134,10 @@ export interface ItemContext<
    */
   checkpoint(position: string, fn?: (trx: SqlExecutor) => Promise<unknown>): Promise<void>
   /**
-   * Keeps bytes for the next try and for a replay, in case this try fails. Only the last call takes effect; `undefined` keeps nothing.
+   * Keeps bytes for the next try and for a replay, in case this try fails or returns to the queue. Only the last call takes effect;
+   * `undefined` keeps nothing.
    *
-   * @param bytes a function is called only if this try fails; if it throws, the bytes that an earlier try kept remain
+   * @param bytes a function is called only in these cases; if it throws, the bytes that an earlier try kept remain
    */
   keep(bytes: Uint8Array | (() => Uint8Array) | undefined): void
   /** Adds to the byte count that the run's status shows. */

@@ -55,8 +55,8 @@ export interface ItemKind<
   /** The scope of the lane names. Jobs with the same scope share their lanes. Default: the job's id. */
   readonly laneScope?: string
   /**
-   * How often an item is retried, by error class; `'*'` applies to every other class. A number alone is the maximum number of retries.
-   * Default: 3, and 5 for `sink`.
+   * How often an item is retried, by error class; `'*'` applies to every other class except `sink`. A number alone is the maximum number of
+   * retries. Default: 3, and 5 for `sink`.
    */
   readonly retry?: Readonly<Record<string, ItemRetrySpec | number>>
   /** Items with a smaller number begin first in their lane: from −32,768 to 32,767. Default 0. */
@@ -97,9 +97,9 @@ export interface ItemTolerance {
 }
 
 export interface ItemLimits {
-  /** The maximum number of items of a run. Further ones are left out and count as skipped. Default: no limit. */
+  /** The maximum number of items of a run. Further ones are left out; `left` counts them. Default: no limit. */
   readonly items?: number
-  /** The maximum depth of an item. Deeper ones are left out and count as skipped. Default: no limit. */
+  /** The maximum depth of an item. Deeper ones are left out; `left` counts them. Default: no limit. */
   readonly depth?: number
 }
 

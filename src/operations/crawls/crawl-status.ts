@@ -37,7 +37,7 @@ export interface StepCounts {
   readonly cancelled: number
   readonly duplicates: number
   readonly bytes: number
-  /** The total time of the step's pages, in milliseconds. */
+  /** The total duration of the attempts in which the step's pages ended, in milliseconds. */
   readonly ms: number
 }
 

@@ -135,7 +135,10 @@ export const SKIPPED: Readonly<Record<string, string>> = {
   overlap: 'an earlier run of the job was queued or running, and the overlap policy does not start another',
 }
 
-/** Explains why a window is not in the ledger. Undefined if the instant is a tick of the schedule: `whyNoRun` explains that. */
+/**
+ * Explains why a window is not in the ledger. Undefined if there is no such window, or if the instant is a tick of the schedule, which
+ * `whyNoRun` explains.
+ */
 function unrunReason(tick: Date, { unrun, run, due, isPaused }: WhyFacts): string | undefined {
   if (!unrun || run) return undefined
   if (unrun.isLeftOut) return 'the ledger does not have this window: it never ran; a backfill can run it'

@@ -21,7 +21,7 @@ export type TakenAs = 'start' | 'tick' | 'inside'
 export interface Why {
   /** The answer in one sentence, for people. */
   readonly sentence: string
-  /** The tick that the sentence explains. */
+  /** The instant that the sentence explains: the requested one, otherwise a tick or the start of a window. */
   readonly tick: Date | undefined
   readonly runId: number | undefined
   /**
@@ -146,8 +146,8 @@ async function unrunAt({ jobs, windows }: Store, job: JobRow, instant: Date): Pr
 }
 
 /**
- * Finds the window for an instant: the one that starts then, is due then, or contains it. If the instant is a planned tick, it is always
- * treated as a tick.
+ * Finds the window for an instant: the one that starts then, is due then, or contains it. Unless `isAsked`, the instant is always treated
+ * as a tick.
  */
 async function windowAt(
   { windows }: Store,
