@@ -12,7 +12,7 @@ export function cursorOf(place: Place): string {
  * Decodes a cursor.
  *
  * @param shape the columns of the position with their types
- * @throws PikoError `USAGE` if the cursor can't be decoded, or has other columns, as one of another list
+ * @throws PikoError `USAGE` if the cursor can't be decoded or does not have this shape
  */
 export function placeOf<const Shape extends Readonly<Record<string, 'string' | 'number'>>>(
   cursor: string | undefined,

@@ -15,7 +15,7 @@ export type OpenApiDocument = ReturnType<typeof createDocument>
 const JSON_TYPE = 'application/json'
 const STREAM_TYPE = 'text/event-stream'
 
-/** The description of each group of routes, which the document shows at the group's heading. */
+/** The descriptions of the groups of routes. Each group is a tag of the document. */
 const NOUNS: Readonly<Record<string, string>> = {
   audit: 'Who changed what, when and why.',
   backfills: 'Runs for windows of the past.',

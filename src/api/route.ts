@@ -24,9 +24,9 @@ export interface RoutedRequest {
 }
 
 /**
- * One operation of the HTTP API. The server, the OpenAPI document, the client and the tests all use this one value.
+ * One operation of the HTTP API. The server, the OpenAPI document, the client and the tests are all based on it.
  *
- * @typeParam Id `noun.verb`, as in `app.noun.verb` and `piko noun verb`
+ * @typeParam Id `noun.verb`, such as `runs.show`
  */
 export interface Route<
   Id extends string = string,
@@ -37,13 +37,13 @@ export interface Route<
 > {
   readonly id: Id
   readonly method: Method
-  /** The path below `/api/v1`, with parameters in braces: `/runs/{id}/cancel`. */
+  /** The path below `/api/v1`, with parameters in braces: `/runs/{runId}/cancel`. */
   readonly path: string
   /** The lowest role that may use the route. */
   readonly role: Role
   /** The verb that the audit records; undefined if it records nothing. */
   readonly audit: string | undefined
-  /** Finds what a request is about, because some tokens are limited to some jobs. Returns undefined for a request that is about no jobs. */
+  /** Finds what a request is about. If it returns undefined, a token that is limited to some jobs may not make the request. */
   readonly job: ((request: RoutedRequest) => JobOf | undefined) | undefined
   readonly summary: string
   readonly description: string | undefined

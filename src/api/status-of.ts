@@ -141,7 +141,6 @@ const STATUSES: Readonly<Record<ErrorCode, number>> = {
   WINDOW_UNKNOWN: NOT_FOUND,
 }
 
-/** Returns the HTTP status of an error. */
 export function statusOf(code: ErrorCode): number {
   return STATUSES[code]
 }

@@ -10,7 +10,7 @@ const MAX_CURSOR = 500
 
 type Shown = Readonly<Record<string, unknown>>
 
-/** Replaces the schema that zod would show in the OpenAPI document. */
+/** Returns the metadata that replaces a value's schema in the OpenAPI document. */
 function shownAs(shown: Shown): { override: (context: { jsonSchema: object }) => void } {
   return {
     override: ({ jsonSchema }) => {

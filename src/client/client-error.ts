@@ -1,13 +1,13 @@
 /**
  * The error of a call: the server's own error, or the reason why there is no valid response.
  *
- * `code` is one of `docs/errors.md`, or one of three codes of the client. `UNREACHABLE`: no response arrived. `TIMEOUT`: it took too long.
- * `ANSWER_INVALID`: the response does not come from Piko.
+ * `code` is one of `docs/errors.md`, or one of three codes of the client. `UNREACHABLE`: no response arrived, or a stream broke off.
+ * `TIMEOUT`: the response took too long. `ANSWER_INVALID`: the response is not one of Piko's.
  */
 export class PikoError extends Error {
   override readonly name = 'PikoError'
   readonly code: string
-  /** The HTTP status; undefined without an answer. */
+  /** The HTTP status; undefined without a response. */
   readonly status: number | undefined
   readonly details: Readonly<Record<string, unknown>>
 
@@ -52,7 +52,7 @@ function problemIn(text: string): Problem | undefined {
     const { code, detail } = value as Partial<Problem>
     return typeof code === 'string' && typeof detail === 'string' ? (value as Problem) : undefined
   } catch {
-    // Not a Piko error: a proxy has sent this response.
+    // The response is not JSON. Probably a proxy has sent it.
     return undefined
   }
 }

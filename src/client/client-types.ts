@@ -51,7 +51,7 @@ type Call<Id extends RouteId> =
 type Noun = RouteId extends infer Id ? (Id extends `${infer N}.${string}` ? N : never) : never
 type VerbOf<N extends string> = RouteId extends infer Id ? (Id extends `${N}.${infer V}` ? V : never) : never
 
-/** All operations of the HTTP API, by noun and verb: `client.runs.show({ runId: 17 })`. */
+/** The operations of the HTTP API, except streams and sessions, by noun and verb: `client.runs.show({ runId: 17 })`. */
 export type Nouns = {
   readonly [N in Noun]: { readonly [V in VerbOf<N>]: Call<Extract<RouteId, `${N}.${V}`>> }
 }

@@ -6,7 +6,7 @@ import { OPERATIONS } from './operations.ts'
 import { followRun, type RunFollowOptions, type RunNews } from './run-follow.ts'
 import { type ClientOptions, Transport } from './transport.ts'
 
-/** A client of one node: every operation of the HTTP API by noun and verb, and the events of the fleet. */
+/** A client of one node: the operations of the HTTP API except sessions, by noun and verb, and the events of the fleet. */
 export type Client = Nouns & {
   readonly runs: {
     /** Follows a run until it has ended; see {@link followRun}. */

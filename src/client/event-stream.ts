@@ -9,7 +9,7 @@ const SILENT_MS = 35_000
 /** The statuses after which another try may succeed. */
 const TEMPORARY = new Set([408, 421, 429, 500, 502, 503, 504])
 
-/** Opens a stream of server-sent events and yields its messages. Ends the stream if nothing arrives for too long. */
+/** Opens a stream of server-sent events and yields its messages. Fails if no message arrives for too long. */
 export async function* eventStream(
   transport: Transport,
   path: string,
@@ -73,7 +73,7 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
   })
 }
 
-/** Builds the query of a path. A list becomes names separated by commas. */
+/** Builds the query of a path. A list becomes its values, separated by commas. */
 export function queryOf(given: Readonly<Record<string, readonly string[] | string | number | undefined>>): string {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(given)) if (value !== undefined) query.set(name, value.toString())

@@ -13,11 +13,17 @@ export interface FollowOptions {
   readonly after?: number
   /** Aborting this signal ends the iteration. */
   readonly signal?: AbortSignal
-  /** Polls for pages at this interval, in milliseconds, instead of reading a stream. Use it if a proxy buffers streams. */
+  /**
+   * Reads pages instead of a stream. After a page without new events, waits this long before the next one, in milliseconds. Use it if a
+   * proxy buffers streams.
+   */
   readonly pollMs?: number
-  /** Called each time a stream or page begins to arrive. Together with `onDisconnect`, it shows whether the caller is up to date. */
+  /**
+   * Called when the first message or page has arrived, and again after each reconnection. Together with `onDisconnect`, it shows whether
+   * the caller is up to date.
+   */
   readonly onConnect?: () => void
-  /** Called with the error each time the connection is lost, before the client reconnects. */
+  /** Called with the error each time a connection fails, before the client reconnects. Not called if the server ends a stream. */
   readonly onDisconnect?: (error: PikoError) => void
 }
 
@@ -62,7 +68,7 @@ export async function* follow(transport: Transport, options: FollowOptions): Asy
   }
 }
 
-/** A message without `id` only shows that the server is alive. */
+/** A value without a `kind` shows only that the server is alive and, with an `id`, up to where events were read. */
 type Read = Item | { readonly id: number | undefined }
 
 async function* streamed(

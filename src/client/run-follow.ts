@@ -14,7 +14,7 @@ export interface RunFollowOptions {
   readonly after?: number | undefined
   /** Aborting this signal ends the iteration. */
   readonly signal?: AbortSignal | undefined
-  /** Called with the error each time the connection is lost, before the client reconnects. */
+  /** Called with the error each time a connection fails, before the client reconnects. Not called if the server ends a stream. */
   readonly onDisconnect?: (error: PikoError) => void
 }
 

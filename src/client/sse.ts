@@ -3,7 +3,7 @@ export interface Message {
   /** The last id in the stream. */
   readonly id: string | undefined
   readonly event: string
-  /** The content; empty if the message has only an id. */
+  /** The content; empty if the message has none. */
   readonly data: string
 }
 

@@ -82,7 +82,7 @@ export class Transport {
   /**
    * Sends a request, and returns its response.
    *
-   * @throws PikoError with the error that the server returns, `UNREACHABLE` or `TIMEOUT`; or the reason of the signal
+   * @throws PikoError with the error that the server returns, `ANSWER_INVALID`, `UNREACHABLE` or `TIMEOUT`; or the reason of the signal
    */
   async request(path: string, init: RequestInit & { readonly headers: Record<string, string> }): Promise<Response> {
     const headers = { ...init.headers, ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }) }

@@ -1,4 +1,4 @@
-/** The maximum depth, because the function calls itself for each level. */
+/** The maximum depth to which values are frozen, because the function calls itself for each level. */
 const MAX_DEPTH = 500
 
 /**

@@ -2,7 +2,7 @@ import { describe, PikoError } from '../errors.ts'
 
 /** The maximum size of a config's JSON text. Its column in MySQL has space for slightly more. */
 export const MAX_CONFIG_BYTES = 60_000
-/** The maximum size of the JSON text of an input or an output. It is smaller if the server accepts only small statements. */
+/** The maximum size of the JSON text of an input or an output. The store accepts less if its server accepts only small statements. */
 export const MAX_VALUE_BYTES = 1_000_000
 
 /**

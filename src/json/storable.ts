@@ -2,10 +2,10 @@ import { type ErrorCode, PikoError } from '../errors.ts'
 import { jsonCopy, pathText } from './json-copy.ts'
 import { smallCopy } from './small-copy.ts'
 
-/** What is known about a value that is stored with a run. */
+/** What is known about a value of a job that is stored as JSON. */
 export interface Storing {
   readonly jobId: string
-  /** The name of the value: `config`, `input` or `output`. */
+  /** The name of the value for errors, such as `input`. */
   readonly what: string
   /** The maximum size of the JSON text, in bytes of UTF-8. */
   readonly maxBytes: number
@@ -59,8 +59,8 @@ export function assertFits(value: unknown, { jobId, what, maxBytes, code = 'USAG
 }
 
 /**
- * Returns the size of the value's JSON. It is exact only near the limit: a character takes at most 3 bytes, so most strings need no exact
- * count.
+ * Returns the size of the value's JSON in bytes. It is exact if it may be over the limit. A character takes at most 3 bytes, so most
+ * strings need no exact count.
  */
 function bytesOf(value: unknown, maxBytes: number): number {
   const text = JSON.stringify(value)

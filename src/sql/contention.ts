@@ -15,7 +15,7 @@ const MAX_DELAY_MS = 500
  * Calls `fn`, and repeats the call after temporary errors. If these do not end, or after any other error, throws the last error unchanged.
  * The wait before each retry is random, between half and all of 10, 20, 40 … 500 ms, so that callers do not conflict again.
  *
- * @param passes whether an error is temporary; default: a deadlock, a lock wait timeout or a busy database
+ * @param passes whether an error is temporary; default: {@link isContention}
  */
 export async function retryContention<T>(fn: () => Promise<T>, passes = isContention): Promise<T> {
   let since: number | undefined
@@ -33,7 +33,7 @@ export async function retryContention<T>(fn: () => Promise<T>, passes = isConten
 }
 
 /**
- * Whether the error is a deadlock, a lock wait timeout, a row that another transaction has changed, or a busy database. If so, the whole
+ * Whether the error is a temporary conflict with other work, such as a deadlock, a lock wait timeout or a busy database. If so, the whole
  * transaction may run again. Also checks the causes, because other code may have wrapped the error.
  */
 export function isContention(error: unknown): boolean {

@@ -126,7 +126,7 @@ const SQLITE_ERRORS: ReadonlyMap<number, DatabaseFault> = new Map([
 /** Piko's own codes for a database that does not respond. */
 const OWN_OUTAGES: ReadonlySet<unknown> = new Set(['DATABASE_UNREACHABLE', 'DATABASE_TIMEOUT', 'DATABASE_LOCKED'])
 
-/** The maximum number of causes to check. Other code may have wrapped a database error. */
+/** The maximum number of errors to check: the error itself and its causes. Other code may have wrapped a database error. */
 const MAX_CAUSES = 5
 
 /** Returns the kind of a database error. Undefined if the error does not come from the database or is unknown. */

@@ -11,10 +11,10 @@ export interface SqlLoaded {
   readonly warnings: number
 }
 
-/** The bytes of a file, in pieces of at most 128 KiB. They may be generated while they are read. */
+/** The bytes of a file, in pieces of at most 256 KiB. They may be generated while they are read. */
 export type SqlFile = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 
-/** Runs statements with `?` placeholders on one connection. */
+/** Runs statements with `?` placeholders. */
 export interface SqlExecutor {
   readonly dialect: 'mysql' | 'sqlite'
   /** The maximum size of a statement with its values, in bytes. `SqlTable` splits its rows to stay below it. Default: 1 MB. */
@@ -32,8 +32,8 @@ export interface SqlExecutor {
 
 export interface TransactionOptions {
   /**
-   * The time limit of the function. Default: `[piko] transaction_timeout`. On SQLite it is at most half of `[piko] lease`, because the node
-   * can't renew its lease during the transaction.
+   * The time limit of the function. Default: `[piko] transaction_timeout` for Piko's own database, otherwise no limit. On SQLite it is at
+   * most half of `[piko] lease`, because the node can't renew its lease during the transaction.
    */
   readonly timeout?: Duration | undefined
 }

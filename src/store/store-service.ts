@@ -20,8 +20,8 @@ export interface StoreServiceParts {
 }
 
 /**
- * Opens the store's connections and migrates or checks the schema at start, and closes the connections at stop. The `store` object stays
- * the same when the service restarts.
+ * At start, opens the store's connections, migrates the schema if `[piko] auto_migrate` is set, and checks it. At stop, closes the
+ * connections. The `store` object stays the same when the service restarts.
  */
 export class StoreService extends Service {
   readonly store: Store

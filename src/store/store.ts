@@ -86,7 +86,7 @@ export interface Store {
     rules: CommitRules,
   ) => Promise<T>
   readonly enqueueIn: (trx: EnqueueTransaction, requests: readonly NewRun[]) => Promise<number[]>
-  /** Migrates the schema to the latest version if `autoMigrate` is set. Checks that it has this version. */
+  /** Migrates the schema to the latest version if `autoMigrate` is set. Then checks that the schema has the latest version. */
   prepare(autoMigrate: boolean): Promise<void>
   /** Makes one round trip to the database, to check that it answers. */
   ping(): Promise<void>

@@ -209,7 +209,7 @@ export interface BackfillTable {
 }
 
 export interface NodeTable {
-  /** The id of the node: a UUID, new after each start. */
+  /** The id of the node: a UUID, new at each registration. */
   id: string
   host: string
   pid: number

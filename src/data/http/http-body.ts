@@ -28,7 +28,7 @@ export function bodyStream(body: Readable, maxBytes: number, translate: (thrown:
   return pipeline(body, stream, () => {})
 }
 
-/** How many bytes of the body are kept if the status of the response is not accepted. */
+/** The maximum number of bytes of the body that are kept if the status of the response is not accepted. */
 const MAX_FAILED_BYTES = 16_384
 
 /** Reads the beginning of a body. If an error interrupts this, returns what was read before it; undefined if nothing was read. */

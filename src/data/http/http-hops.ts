@@ -74,7 +74,7 @@ export class HttpHops {
     }
   }
 
-  /** Returns the client's own headers. Returns none if the URL has another origin than the client. */
+  /** Returns the client's own headers; none if the client has an origin and the URL has another one. */
   async #ownHeaders(url: URL, signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
     const { headers = {} } = this.#options
     if (this.#origin !== undefined && url.origin !== this.#origin) return {}

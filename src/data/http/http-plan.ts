@@ -118,7 +118,7 @@ interface Content {
 
 const BODIES = ['json', 'form', 'body'] as const
 
-/** Reads the method, query and body of a request. Converting a user's value to text may throw. */
+/** Reads the method, query and body of a request. If converting a user's value to text throws, that is one of the problems. */
 function readContent(options: Partial<HttpRequest>): Content {
   const problems: string[] = []
   const written = <T>(name: string, write: () => T, otherwise: T): T => {

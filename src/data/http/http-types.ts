@@ -30,8 +30,8 @@ export interface HttpOptions {
   /** Relative URLs are resolved against this: `https://api.example.com`, without a path. */
   readonly origin?: string | URL
   /**
-   * Headers to send with every request to `origin`, and never to another origin. Without `origin`, they are sent with every request, but
-   * not after a redirect to another origin. A function is called before each attempt, for example to get a token.
+   * Headers to send with every request to `origin`, or with every request if there is no `origin`. After a redirect to another origin, only
+   * headers without secrets are sent, such as `accept`. A function is called before each attempt, for example to get a token.
    */
   readonly headers?: HeadersToSend | ((signal: AbortSignal) => HeadersToSend | Promise<HeadersToSend>)
   /** The maximum number of simultaneous requests to one origin, each on its own connection. Others wait in order. Default 10. */
@@ -127,7 +127,7 @@ export type HttpResult<T = unknown> =
     }
 
 export interface BatchOptions {
-  /** The number of requests at the same time. Default 10. */
+  /** The maximum number of simultaneous requests. Default 10. */
   readonly concurrency?: number
   /** Aborting this signal ends the batch, which rejects with the signal's reason. */
   readonly signal?: AbortSignal

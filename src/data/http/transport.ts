@@ -14,8 +14,8 @@ export interface TransportOptions {
 
 /**
  * Connections by origin. Before it is sent, a request waits for a free connection to its origin, first in first out. It keeps the
- * connection until the body of its response has been read or destroyed. So undici never queues a request, and no time limit includes the
- * wait.
+ * connection until the body of its response has been read or destroyed. So undici never queues a request, and the time limits begin after
+ * the wait.
  */
 export class Transport {
   readonly #options: TransportOptions

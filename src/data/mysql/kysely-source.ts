@@ -31,7 +31,7 @@ export class KyselySource<DB> implements MysqlSource<WithKysely<DB>> {
       send: (sql, values) => sendOn(trx, sql, values),
       commit: async () => void (await trx.commit().execute()),
       rollback: async () => void (await trx.rollback().execute()),
-      // Kysely can't close a single connection, so the rollback is queued behind the running statement.
+      // Kysely can't close a single connection, so the rollback is sent after the running statement.
       abandon: () =>
         void trx
           .rollback()

@@ -38,8 +38,11 @@ type GivenPool = Pool | CallbackPool
  *
  * @param source a DSN, or your own pool or Kysely instance, which stays open
  * @throws PikoError `USAGE` naming all problems
- * @example const shop = mysql('mysql://user:password@host/shop', { size: 20 }) const sync = defineJob({ id: 'sync', resources: { shop } },
- * async ({ resources: { shop } }) => { await shop.exec('UPDATE stock SET amount = amount - 1 WHERE id = ?', [7]) })
+ * @example
+ * const shop = mysql('mysql://user:password@host/shop', { size: 20 })
+ * const sync = defineJob({ id: 'sync', resources: { shop } }, async ({ resources: { shop } }) => {
+ *   await shop.exec('UPDATE stock SET amount = amount - 1 WHERE id = ?', [7])
+ * })
  */
 export function mysql<DB>(source: Kysely<DB>, options?: MysqlOptions): MysqlResource<WithKysely<DB>>
 export function mysql(source: string | GivenPool, options?: MysqlOptions): MysqlResource<WithConnection>
@@ -71,8 +74,8 @@ export function mysql(
 }
 
 /**
- * Fails if the server can't be reached in time, so that a wrong address fails the first run. If the connection is lost later, calls wait
- * for the server.
+ * Fails if the server can't be reached in time, so that a wrong address fails the first run. If the connection is lost later, each new
+ * transaction waits for the server.
  */
 async function reachable<T extends Pick<MysqlSource<unknown>, 'ping' | 'close'>>(
   source: T,

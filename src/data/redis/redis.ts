@@ -59,7 +59,8 @@ const FIRST_PAUSE_MS = 50
  * A Redis server as a resource. Runs share one connection, whose commands are pipelined. The commands of a run end with the run. While the
  * server can't be reached, commands wait. Needs the package `@redis/client`.
  *
- * @param source a URL such as `redis://user:password@host:6379`, the options of `createClient`, or your own client, which stays open
+ * @param source a URL such as `redis://user:password@host:6379`, the options of `createClient`, or your own client, which stays open if it
+ * is open already
  * @throws PikoError `USAGE` naming all problems. Without the package, each run fails with `PACKAGE_MISSING`
  * @example
  * const cache = redis('redis://localhost')

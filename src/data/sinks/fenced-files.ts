@@ -11,7 +11,7 @@ const OWN_FOLDER = '.piko'
 const ABANDONED_MS = 24 * 3_600_000
 const MAX_REMOVALS = 20
 
-/** One file of a set, written and ready to be published. */
+/** One file of a set: its temporary path, and its path when it is published. */
 export interface FinishedFile {
   readonly temporary: string
   /** The path of the file below the root. */
@@ -35,7 +35,7 @@ export class FencedFiles {
     this.#temporary = join(root, OWN_FOLDER, 'tmp')
   }
 
-  /** Creates the folders, and deletes the temporary files of processes that ended long ago. */
+  /** Creates the folder for temporary files, and deletes the folders in it to which nothing was written for a day. */
   async open(now = systemClock.now()): Promise<void> {
     await mkdir(this.#temporary, { recursive: true })
     for (const name of await readdir(this.#temporary)) {

@@ -15,8 +15,8 @@ export type ParquetType = ColumnKind['is']
 
 export interface ParquetOptions<M extends RowModel> extends Omit<FileSinkOptions<M>, 'compress'> {
   /**
-   * The types of columns that the schema does not show. If the model is a class, the types of all columns: `{ id: 'integer', raw: 'bytes'
-   * }`.
+   * The types of columns that the schema does not show, such as `{ id: 'integer', raw: 'bytes' }`. If the model is a class, the types of
+   * all columns.
    */
   readonly types?: Readonly<Partial<Record<keyof RowOf<M> & string, ParquetType>>>
   /** The compression of the pages within the file. Default `snappy`. */

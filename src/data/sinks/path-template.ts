@@ -138,8 +138,8 @@ function dateIn(instant: Date, timeZone: string): string {
 }
 
 /**
- * Encodes a string as the name of a folder or file. Leading dots, and all characters except letters, digits and `_ . -`, become `%` and
- * their bytes in hexadecimal digits, so different strings have different names.
+ * Encodes a string as the name of a folder or file. Leading dots, and all characters except ASCII letters, digits and `_ . -`, become `%`
+ * and their bytes in hexadecimal digits, so different strings have different names.
  */
 function safeName(text: string): string {
   const escape = (character: string): string =>

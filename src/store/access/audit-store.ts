@@ -60,7 +60,7 @@ export interface AuditRecord {
 export interface AuditFilter {
   readonly jobId?: string
   readonly verb?: string
-  /** Who made the change: the name of a token, or `user@host`. */
+  /** Who made the change: the name of a token, `user@host`, or `loopback`. */
   readonly actor?: string
   readonly outcome?: AuditOutcome
   /** Only changes that began at this instant or later. */

@@ -24,7 +24,7 @@ export function withoutLimited<T extends { readonly job_id: string; readonly pri
   return { rows, leftPriority }
 }
 
-/** How long to wait if another node is counting the runs of this job, which takes a few milliseconds. */
+/** How long to wait if another transaction, such as a claim, has locked the job's row. Such a lock lasts a few milliseconds. */
 const BUSY_MS = 15
 
 interface Admission<T> {
@@ -39,8 +39,8 @@ interface Admission<T> {
  * Admits only candidates within the limits of their jobs.
  *
  * While it counts the running runs of a job with limits, it locks the job's row, so that two nodes can't both start the last allowed run.
- * It counts the runs themselves, so a crash can't leave a wrong count. If another node has locked the row, the job is skipped for now,
- * because a claim never waits. Backfills are locked and counted in the same way.
+ * It counts the runs themselves, so a crash can't leave a wrong count. If another transaction has locked the row, the job is skipped for
+ * now, because a claim never waits. Backfills are locked and counted in the same way.
  */
 export async function admit<T extends Candidate>(
   trx: Transaction<Tables>,

@@ -1,4 +1,4 @@
-/** Runs that can't be claimed for now: all runs of a job, or only those with the same key or the same backfill. */
+/** Runs that can't be claimed for now: all runs of a job, or only those with one key, of one backfill or without a backfill. */
 export interface Blocked {
   readonly jobId: string
   readonly concurrencyKey?: string | undefined

@@ -138,7 +138,7 @@ export function withStarts(starts: Starts, added: number, at: number, limit: Rat
   return index < 0 ? [...starts, made] : starts.toSpliced(index, isThere ? 1 : 0, made)
 }
 
-/** Removes one unused place that was counted for `at`. */
+/** Removes one place that was counted for `at`. */
 export function withoutStart(starts: Starts, at: number): Starts {
   const index = starts.findIndex(([other]) => other === at)
   const [, count = 0, slack] = starts[index] ?? []

@@ -49,7 +49,7 @@ interface RateWindow extends RateName {
   taken: { readonly place: RatePlace; readonly slack: number; readonly freeInMs: number; count: number } | undefined
 }
 
-/** Reads and writes some rates while the rows of their jobs are locked. */
+/** Reads some rates, and changes them while the rows of their jobs are locked. */
 export class RateWindows {
   readonly #windows = new Map<string, RateWindow>()
   #nowMs = 0

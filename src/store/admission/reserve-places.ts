@@ -28,7 +28,7 @@ export interface LimitAnswer {
   /** The places for the first callers, in order. */
   readonly places: readonly LimitPlace[]
   readonly more: readonly LimitPlace[]
-  /** The milliseconds until the next caller's place may be taken. */
+  /** The milliseconds until the next caller's place may be taken; undefined if every caller has a place. */
   readonly retryInMs: number | undefined
 }
 

@@ -54,7 +54,7 @@ export class BatchStore {
     return openBatch(this.#database, batch)
   }
 
-  /** Stores the runs of a batch in slices. See `storeItems`. */
+  /** Stores the runs of a batch in parts. See `storeItems`. */
   storeItems(opened: BatchRow, runs: readonly NewRun[], onStored: OnStored): Promise<BatchRow> {
     return storeItems(this.#database, opened, runs, onStored)
   }
@@ -132,7 +132,7 @@ export class BatchStore {
     return counts
   }
 
-  /** Begins to cancel a batch. Returns false if the batch has already ended. */
+  /** Begins to cancel a batch. Returns false if the batch has already ended or does not exist. */
   async cancel(id: number): Promise<boolean> {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
@@ -195,7 +195,7 @@ export class BatchStore {
     }
   }
 
-  /** Deletes some batches that ended at least this long ago, and returns how many. */
+  /** Deletes some of the batches that ended more than this long ago. Returns how many it has found. */
   async forget(olderThanMs: number): Promise<number> {
     const { db, dialect, transaction } = this.#database
     const found = await db

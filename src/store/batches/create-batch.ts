@@ -51,12 +51,12 @@ export async function openBatch(database: Database, batch: NewBatch): Promise<Ba
   })
 }
 
-/** Called with the runs that a slice has stored. */
+/** Called with the runs that a transaction has stored. */
 export type OnStored = (runs: readonly NewRun[]) => void
 
 /**
- * Stores the runs of a batch in slices. Each slice is one transaction that also updates the number of stored items in the batch's row. So a
- * call after a crash continues with the next slice, and two processes that create the same batch take turns. The last slice makes the batch
+ * Stores the runs of a batch in parts. Each part is one transaction that also updates the number of stored items in the batch's row. So a
+ * call after a crash continues with the next part, and two processes that create the same batch take turns. The last part makes the batch
  * `running`.
  *
  * @returns the batch: `running`, or a later state
@@ -75,7 +75,7 @@ export async function storeItems(
       batch = added.batch
       if (added.runs.length > 0) onStored(added.runs)
     } catch (thrown) {
-      // The next slice waits for the lock on the row, and then sees whether this slice was stored.
+      // The next transaction waits for the lock on the batch's row, and then sees whether this one was committed.
       if (!isPikoError(thrown, 'COMMIT_UNKNOWN')) throw thrown
     }
   }

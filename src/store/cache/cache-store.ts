@@ -269,7 +269,7 @@ export class CacheStore implements CacheLevel {
   }
 }
 
-/** Returns the digest by which keys are compared. Some databases ignore spaces at the end of the keys themselves. */
+/** Returns the digest by which keys are compared. Some databases would ignore spaces at the end of the keys themselves. */
 function printOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }

@@ -28,7 +28,7 @@ export interface OpenOptions {
   readonly mysql?: MysqlOptions | undefined
   /** The path of the SQLite file. Default: `.piko/piko.db`. Piko creates a missing folder. */
   readonly sqlitePath?: string | undefined
-  /** The time limit of a user's transaction. */
+  /** The time limits of users' transactions. */
   readonly transactions?: TransactionLimits | undefined
   /** Replaces the database's clock in tests. */
   readonly clock?: DatabaseClock | undefined
@@ -71,7 +71,7 @@ export interface Database {
   readonly transaction: <T>(fn: (trx: Transaction<Tables>) => Promise<T>) => Promise<T>
   /** Retries one statement in the same way, but not after a lost connection, because the server may have executed it. */
   readonly retry: <T>(fn: () => Promise<T>) => Promise<T>
-  /** The time limit of the function that is passed to `ctx.commit`, or to a step with a transaction, in milliseconds. */
+  /** The time limit of a function that writes in one of Piko's own transactions, as in `ctx.commit`, a step or an item. In milliseconds. */
   readonly transactionMs: number
   /** Runs the function of a user's transaction. Recognises calls in it that do not use its `trx`. */
   readonly enter: <T>(body: () => Promise<T>) => Promise<T>

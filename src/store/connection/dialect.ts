@@ -34,7 +34,10 @@ export interface Dialect {
    * rows.
    */
   readonly skipsLocked: boolean
-  /** The clauses ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL. Empty on SQLite, which runs only one write transaction at a time. */
+  /**
+   * The clauses ` FOR UPDATE SKIP LOCKED` and ` FOR UPDATE` on MySQL; without `skipsLocked`, both are ` FOR UPDATE`. Empty on SQLite, which
+   * runs only one write transaction at a time.
+   */
   readonly forUpdateSkipLocked: RawBuilder<unknown>
   readonly forUpdate: RawBuilder<unknown>
   /** The clause ` LOCK IN SHARE MODE` on MySQL, so that no other transaction changes the row before this one ends. Empty on SQLite. */

@@ -174,7 +174,7 @@ export class EventStore {
   }
 
   /**
-   * Deletes events that are older than `keepMs`, and the oldest ones beyond `keep` events, in a short transaction. Events get numbers
+   * Deletes events that are older than `keepMs`, and the oldest ones beyond `keep` events, in one short statement. Events get numbers
    * before they are deleted, so that a reader sees that some are missing.
    *
    * @returns whether there may be more

@@ -28,8 +28,8 @@ export class ProgressStore {
   }
 
   /**
-   * Stores the reports of many runs, up to 250 in one statement. Skips the reports of runs that have been claimed again. An ended run keeps
-   * its claim, so its last report is stored too.
+   * Stores the reports of many runs, up to 250 in one statement. Skips the reports of runs that were deleted or claimed again. An ended run
+   * keeps its claim, so its last report is stored too.
    *
    * Reads the rows of the runs without a lock, so claims and ending runs do not wait. A report of an earlier claim never replaces one of a
    * later claim.

@@ -48,8 +48,8 @@ export function forgetNotes(database: Database): Promise<boolean> {
 }
 
 /**
- * Deletes lanes and their notes if no node has used the lane for a week and it has no items in any state. Paused lanes stay. Called rarely,
- * because there is no index for this.
+ * Deletes lanes that no node has used for a week and that have no items in any state, together with their notes. Paused lanes stay. Called
+ * rarely, because there is no index for this.
  *
  * A node that looks up the id of a lane records this in the same row. So either the lane is not deleted, or the node creates it again.
  *

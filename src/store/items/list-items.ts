@@ -140,7 +140,7 @@ export interface LaneStatus {
   readonly parallel: number | undefined
   /** The share of the lane's rate that is allowed now, from 1/32 to 1. */
   readonly factor: number
-  /** How many items ended per second on all nodes, in about the last 20 seconds; undefined if none ended. */
+  /** How many items ended per second on all nodes, in about the last 20 seconds; undefined if no node has stored a measurement. */
   readonly perSecond: number | undefined
   /**
    * The 95th percentile of the items' times in about the last 20 seconds, on the slowest node, in milliseconds. In a crawl, a time is from

@@ -33,7 +33,7 @@ const HOLD_MS = 60_000
  * Replays only items of the newest generation, because the handler has added the items of older generations again.
  *
  * @param nodeId the node under which the counts are stored
- * @returns the number of items
+ * @returns the number of queued items
  * @throws PikoError `USAGE` if the run has succeeded, if a later run has executed its window, or if the run was replayed and adds its items
  * again
  */

@@ -60,8 +60,8 @@ export interface Swept {
 }
 
 /**
- * Maintains the items of open generations, at most 500 per call: returns items of dead nodes to the queue, cancels queued items of
- * generations that are over, closes these when no item is left to end, and wakes lanes that no claim reads although they have queued items.
+ * Maintains the items of up to 500 open generations: returns running items that no live node holds to the queue, cancels queued items of
+ * generations that are over, closes these when no item is left to end, and wakes lanes with queued items that no claim would read in time.
  * Any node may do this at any time.
  */
 export async function sweepItems(database: Database, request: SweepRequest): Promise<Swept> {

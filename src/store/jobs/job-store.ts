@@ -25,7 +25,7 @@ export interface JobFilter {
   readonly ids?: readonly string[]
   /** Only jobs whose schedule was set at run time (true), or whose schedule is the one in code (false). */
   readonly isOverridden?: boolean
-  /** Only jobs with larger ids than this, such as the `next` of the previous page. */
+  /** Only jobs after this one in the order of the page, such as the `next` of the previous page. */
   readonly after?: string
   /** The maximum number of jobs. Default 100. */
   readonly limit?: number

@@ -46,7 +46,7 @@ export class PlanStore {
    * repeats in smaller and smaller parts and skips what exists. So other jobs continue, and the cursor moves forward again. The same
    * happens if the database refuses a job's plan or a row can't be read; that job stays unchanged.
    *
-   * @param until   jobs whose `plan_at` is not after this are due
+   * @param until jobs whose `plan_at` is not after this are due
    * @param decide pure; called again when the transaction is retried; a job without a decision stays unchanged
    * @param asksActive the jobs for which `active` is counted; for the others it is 0
    */

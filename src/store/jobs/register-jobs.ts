@@ -124,7 +124,10 @@ async function changeJob(
     .execute()
 }
 
-/** Returns where the planning of a job continues if its schedule or windows have changed in the code. */
+/**
+ * Returns the changes to the row of a job whose schedule or windows have changed in the code. Also stores the schedule that sets the bounds
+ * of its new windows.
+ */
 async function reschedule(
   trx: Transaction<Tables>,
   dialect: Dialect,
@@ -156,8 +159,8 @@ async function reschedule(
 
 /**
  * Returns where the ledger of a job begins and continues if its schedule or windows have changed. It continues at the end of the old
- * windows. If the code only moves the first start earlier and windows can continue from there, the planner returns to that start and skips
- * existing windows.
+ * windows. Exception: the code only moves the first start earlier, and one of the windows from the new start begins exactly at the old one.
+ * Then the planner returns to the new start, and skips the windows that exist.
  *
  * @param first the schedule of the oldest windows
  */

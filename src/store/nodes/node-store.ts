@@ -60,7 +60,7 @@ export interface PeerRow {
 }
 
 const MAX_PEERS = 100
-/** The maximum number of resources that are stored, because a row holds about 64 kB of text. */
+/** The maximum number of resources that are stored, because the column holds about 64 kB of text. */
 const MAX_RESOURCES = 100
 
 /** The nodes and their leases, on the database's clock. Every claimed run refers to the row of its node. */

@@ -60,7 +60,7 @@ export class MessageStore {
     this.#database = database
   }
 
-  /** Stores messages and marks these alerts as reported, in one transaction. */
+  /** Stores messages. In the same transaction, deletes those of the alerts that have recovered, and marks the others as reported. */
   async tell(messages: readonly NewMessage[], told: readonly Alert[]): Promise<void> {
     const { dialect } = this.#database
     const texts = messages.map(({ channel, body }) => ({ channel, kind: body.kind, body: JSON.stringify(body) }))

@@ -11,7 +11,7 @@ import { hasRecovered } from './recovery.ts'
 
 /** The maximum number of rows that one transaction merges. */
 const GATHERED = 1_000
-/** The maximum number of alerts that one pass checks and reports. The others wait for the next pass. */
+/** The maximum number of alerts that one pass reads, and of those that it checks for a recovery. The others wait for the next pass. */
 const MAX_ALERTS = 1_000
 const MAX_CHECKED = 200
 

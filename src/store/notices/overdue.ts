@@ -8,9 +8,9 @@ const OPEN = ['pending', 'waiting', 'failed'] as const
 const MAX_COUNTED = 1_000
 
 /**
- * Lists the jobs with a deadline, and what is late in each of them. A job with windows is late if the deadline of one of its windows has
- * passed and that window has not succeeded or was not even planned. Any other job is late if its last tick whose deadline has passed has no
- * run, or has one that is queued, running or failed. Paused jobs are never late.
+ * Lists the jobs with a deadline, and what is late in each of them. A job with windows is late if one of its windows is past its deadline,
+ * and is pending, waiting, failed or not planned yet. Any other job is late if its last tick whose deadline has passed has no run, or has
+ * one that is queued, running or failed. Paused jobs are never late.
  *
  * One statement covers all jobs and reads only a few index entries for each. Each job with late windows needs one more statement.
  */

@@ -4,8 +4,8 @@ import type { Tables } from '../tables.ts'
 import type { Kysely } from 'kysely'
 
 /**
- * The maximum number of runs that one search on SQLite checks: the oldest and the newest runs without a tick, and the newest ones with a
- * tick.
+ * The maximum number of runs that one search on SQLite checks: the oldest and the newest later runs without a tick, and the newest runs
+ * with a tick.
  */
 const LOOKED = 1_000
 

@@ -8,7 +8,7 @@ export interface JobTableTable {
   layout: string
 }
 
-/** How many rows of a fenced table belong to a window. Stored when a claim ends the window. */
+/** How many rows of a fenced table belong to a window. Stored when a run of the window succeeds. */
 export interface WindowRowsTable {
   job_id: string
   table_name: string

@@ -70,7 +70,8 @@ export class CancelStore {
   }
 
   /**
-   * Returns what `request` would do now, without changing anything. If a run begins during the call, it may be counted twice or not at all.
+   * Returns what `request` would do now, without changing anything. If a run begins during the call, it may be counted twice. If a run
+   * returns to the queue, it may not be counted at all.
    */
   async preview(filter: CancelFilter): Promise<CancelResult> {
     return { cancelled: await this.#count(filter, 'queued'), requested: await this.#count(filter, 'running') }

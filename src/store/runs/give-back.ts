@@ -33,7 +33,8 @@ interface Claimed {
  * request end as cancelled, together with their windows. Skips runs that were claimed again or whose rows are locked.
  *
  * @param lostAttempts a run fails instead if this many nodes died while they ran it
- * @returns `refused`: runs whose rows the database refuses to change, for example because of a user's trigger; the others are returned
+ * @returns `refused`: runs whose rows the database refuses to change, for example because of a user's trigger. The other runs are still
+ * given back
  */
 export async function giveBack(
   database: Database,

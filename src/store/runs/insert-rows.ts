@@ -44,7 +44,7 @@ const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queu
 
 /**
  * Builds the statement that inserts runs, which are either all claimed or all not claimed. It omits columns that have their default in all
- * rows. On SQLite it returns the ids.
+ * rows. On SQLite, the statement returns the ids.
  */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''

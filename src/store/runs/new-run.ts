@@ -16,7 +16,7 @@ export interface NewRun {
   readonly window?: Window | undefined
   readonly config?: unknown
   readonly input?: unknown
-  /** The key of the run, used by `enqueueUnique` and `enqueueIn`. */
+  /** The key of the run, used by `enqueueUnique`, `enqueueUniqueMany` and `enqueueIn`. */
   readonly unique?: Unique | undefined
   readonly concurrencyKey?: string | undefined
   readonly rateKey?: string | undefined

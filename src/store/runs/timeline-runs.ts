@@ -25,8 +25,8 @@ export interface TimelineRun extends Omit<
   'config' | 'configVersion' | 'input' | 'output' | 'error' | 'fence' | 'priority'
 > {
   /**
-   * When the handler of the last attempt began. Undefined until the attempt has ended. If undefined afterwards, the handler began at most a
-   * second after the claim.
+   * When the handler of the last attempt began. Undefined until the attempt has ended. If undefined after a success, the handler began less
+   * than a second after the claim.
    */
   readonly beganAt: Date | undefined
 }

@@ -33,8 +33,8 @@ export interface RunQueries {
 /**
  * Stores a run unless the job already has one with the same key. Returns the id of the existing or the new run.
  *
- * Creates the key's row first and then locks it, so that the second of two transactions with the same key waits for the first. If it locked
- * a row that does not exist, it would lock the gap around that row.
+ * Creates the key's row first and then locks it, so that the second of two transactions with the same key waits for the first. Locking a
+ * row that does not exist would lock the gap around it.
  *
  * @param asked the requested config and input, as JSON
  * @param insert stores the run and returns its id

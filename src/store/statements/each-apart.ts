@@ -7,7 +7,7 @@ export interface Refused {
   readonly refusal: unknown
 }
 
-/** Changes rows together. If the database refuses one of them, changes the others and leaves out that one. */
+/** Changes rows together. If the database refuses some of them, leaves these out and changes the others. */
 export async function eachApart<R>(
   ids: readonly number[],
   change: (ids: readonly number[]) => Promise<R>,

@@ -80,7 +80,8 @@ export const NO_PROBE = 'DO 0'
 
 /**
  * Returns a statement whose result shows whether a transaction is open. The statement returns no rows, because only a result without rows
- * shows this. It fails with {@link isElsewhere} if the connection's current database was not checked before.
+ * shows this. If databases of this pool were checked before and the connection's current one is not among them, it fails with an error for
+ * which {@link isElsewhere} returns true.
  */
 export function probeOf(database: Database, pool: object): string {
   const names = [...checkedOf(database, pool)].filter((name) => name !== '')

@@ -30,7 +30,7 @@ export interface SqlDatabaseParts {
  * Creates the object for plain SQL on the store's own connections. Repeats a single statement after a deadlock, a lock timeout or a busy
  * file. Runs a transaction only once, because only its caller knows whether it may be repeated.
  *
- * @throws PikoError `USAGE` on SQLite, if the call is made inside a transaction of this database without its `trx`
+ * On SQLite, its calls reject with `USAGE` inside the function of a transaction of this database.
  */
 export function sqlDatabase({ db, dialect, location, own, limits }: SqlDatabaseParts): SqlDatabase {
   const single = executorOn(db, dialect, 'outside', (send) => send())

@@ -16,7 +16,7 @@ const PAGE = 200
 const CONFIG_PAGE = 20
 /** How many entries at the end of each priority are checked first. Text that is not an instant usually sorts after all instants. */
 const TAIL = 50
-/** The maximum number of priorities that one check covers. */
+/** The maximum number of priorities whose last entries one check covers. */
 const MAX_PRIORITIES = 20
 
 /** For states that no index finds: how many run ids one step reads, and how many steps a check has. */

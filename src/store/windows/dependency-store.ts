@@ -22,7 +22,7 @@ export interface WaitingWindow {
   readonly id: number
   readonly jobId: string
   readonly window: Window
-  /** The backfill that requested the window, unless it has ended. */
+  /** The backfill that requested the window, if it is running or paused. */
   readonly backfill: { readonly id: number; readonly priority: number; readonly config: unknown } | undefined
 }
 

@@ -98,7 +98,7 @@ function withTls(checks: boolean, check: 'checksCert' | 'checksHost'): Wish {
   return { [check]: checks, ...(checks && { isOn: true }) }
 }
 
-/** Reads the mode in the same way as MySQL's own client. */
+/** Each mode means the same as for MySQL's own client. `PREFERRED` is refused. */
 function wishOfMode(name: string, value: string): Wish {
   switch (TLS_MODES.find((mode) => mode === value.toUpperCase())) {
     case 'DISABLED':

@@ -83,7 +83,7 @@ function wholly(statement: StatementSync, text: string): StatementSync {
 }
 
 const READ = /^\s*select\b/i
-/** A `*` that does not stand for columns. */
+/** Matches `count(*)`, whose `*` does not stand for columns. */
 const COUNT = /\bcount\(\*\)/gi
 
 function exactRow(row: unknown): unknown {

@@ -76,7 +76,7 @@ function lstatOf(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch {
-    // The link goes through a folder that can't be read, or through another link that leads back to this one.
+    // The path goes through a folder that can't be read, or through a link that leads back to itself.
     return undefined
   }
 }
@@ -87,7 +87,7 @@ function kindOf(path: string): 'folder' | 'file' | 'nothing' {
     if (!found) return 'nothing'
     return found.isDirectory() ? 'folder' : 'file'
   } catch {
-    // The path goes through a folder that can't be read. The advice is about that folder.
+    // The path goes through a folder that can't be read, or through a link that leads back to itself. `writeProblem` finds out which.
     return 'nothing'
   }
 }

@@ -39,8 +39,8 @@ export interface ClaimRequest {
 export interface ClaimResult {
   readonly claims: readonly Claim[]
   /**
-   * Runs that stayed in the queue because of a limit, because another node has locked the row of their job or backfill, or because the
-   * database refused their rate.
+   * Runs that stayed in the queue because of a limit, because another transaction has locked the row of their job or backfill, or because
+   * the database refused their rate.
    */
   readonly blocked: readonly Blocked[]
   /**
