@@ -2,7 +2,11 @@ import { flag, integer, list, optionalText, text } from '../setting-types.ts'
 
 /** The server for the API, health, metrics and the graph of services. */
 export const http = {
-  enabled: flag({ key: 'enabled', default: true, help: 'Serve the API, health, metrics and the graph of services.' }),
+  enabled: flag({
+    key: 'enabled',
+    default: true,
+    help: 'Serve the API, the dashboard, health, metrics and the graph of services.',
+  }),
   host: text({
     key: 'host',
     default: '127.0.0.1',
@@ -16,7 +20,11 @@ export const http = {
     max: 65_535,
     help: 'Port to listen on; 0: any free one.',
   }),
-  api: flag({ key: 'api', default: true, help: 'Serve the API; false: only health, metrics and the graph.' }),
+  api: flag({
+    key: 'api',
+    default: true,
+    help: 'Serve the API and the dashboard; false: only health, metrics and the graph.',
+  }),
   requireToken: flag({
     key: 'require_token',
     default: false,
