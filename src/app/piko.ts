@@ -241,7 +241,9 @@ export class Piko implements Nouns {
    * it closes everything that it has opened, and then rejects.
    *
    * @param options.under the service that becomes the parent of the app's services, such as a `Worker`
-   * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
+   * @throws PikoError `JOB_*`, `JOBS_NOT_FOUND`, `SCHEDULE_INVALID`, `DURATION_INVALID`, `DEPENDENCY_INVALID`, `RESOURCE_INVALID`,
+   * `SETTINGS_INVALID`, `DATABASE_*`, `SCHEMA_NEWER`, `MIGRATION_FAILED`, `STOPPED`
+   * @throws the error of a service that fails to start
    */
   async start(options: { readonly under?: Service } = {}): Promise<void> {
     const { under } = optionsOf('start', options)
@@ -402,7 +404,8 @@ export class Piko implements Nouns {
    *
    * @param job its definition or spec, which gives the types of input, config, window and output; or its id
    * @returns the stored run; with `wait: true` the succeeded run
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`; with `wait` also `RUN_FAILED`
+   * @throws PikoError `JOB_UNKNOWN`, `JOB_INVALID`, `CONFIG_INVALID`, `INPUT_INVALID`, `WINDOW_UNKNOWN`, `WINDOW_BUSY`,
+   * `DURATION_INVALID`, `RUN_UNSTORABLE`, `USAGE`; with `wait` also `RUN_FAILED`
    * @example
    * await app.run(syncOrders, { config: { shop: 'us' }, wait: true })
    */
@@ -425,7 +428,8 @@ export class Piko implements Nouns {
    * Stores one run and returns its id. With `trx` the run becomes part of the caller's own transaction: it exists if and only if that
    * transaction commits, and a node finds it within `[piko] poll_interval` after the commit.
    *
-   * @throws PikoError `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows
+   * @throws PikoError `JOB_UNKNOWN`, `JOB_INVALID`, `CONFIG_INVALID`, `INPUT_INVALID`, `DURATION_INVALID`, `RUN_UNSTORABLE`, `USAGE`;
+   * `WINDOW_UNKNOWN` for a job with windows
    * @example
    * await app.sql.transaction(async (trx) => {
    *   await trx.exec('INSERT INTO orders (id) VALUES (?)', [id])

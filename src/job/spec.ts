@@ -38,7 +38,8 @@ export interface WindowsSpec {
   readonly delay?: Duration
   /**
    * Which missed windows to run: `'all'`, only the `'latest'`, or `'none'`. A window is missed if no node was running when it was due, for
-   * example before the job's first start. Windows that do not run are recorded as skipped. Default `'all'`.
+   * example before the job's first start. Missed windows that do not run are recorded as skipped, except those before the job's first
+   * start, which are not recorded. Default `'all'`.
    */
   readonly catchUp?: 'all' | 'latest' | 'none'
   /** How many windows may run at the same time, across all nodes. Default 1. */

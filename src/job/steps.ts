@@ -46,7 +46,7 @@ export interface Steps {
    * @param name 1 to 128 characters, unique within the run, such as `` `page:${page}` ``
    * @param fn returns any JSON value up to 1 MB, or nothing
    * @throws PikoError `STEP_DUPLICATE`, `STEP_RESULT`, `STEP_TIMEOUT`; `LEASE_LOST` if this node no longer owns the run, so the result is
-   * not stored; `USAGE` when the handler has ended
+   * not stored; `USAGE` when a step can't run, for example after the handler has ended or in a transaction
    * @throws the reason of `ctx.signal` if it has aborted, and any error of `fn`
    */
   step<T>(

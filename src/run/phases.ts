@@ -1,4 +1,7 @@
-/** When the parts of an attempt ended, in milliseconds after its claim. A part that the attempt did not reach is absent. */
+/**
+ * When the parts of an attempt ended, in milliseconds after its claim, or after its due time if it was claimed earlier. A part that the
+ * attempt did not reach is absent.
+ */
 export interface Marks {
   /** When the attempt got a slot. */
   readonly begun?: number | undefined

@@ -27,7 +27,8 @@ const MAX_GATHERS = 20
 
 /**
  * Decides on the leader which notices people receive. Its whole state is in the database, so the next leader continues where a dead one
- * stopped. The transaction that stores a failure also stores a notice. The transaction that stores a message also marks its alerts.
+ * stopped. The transaction that stores a failure also stores a row in `piko_notice`. The transaction that stores a message also marks its
+ * alerts.
  */
 export class Alerting extends LoopService {
   readonly #parts: AlertingParts
