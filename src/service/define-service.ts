@@ -127,11 +127,11 @@ class DefinedService extends Service {
     await start?.(context)
     if (this.shouldStop) return
     if (run) this.addTask(() => run(context), 'run')
-    for (const [name, timer] of Object.entries(timers)) {
-      this.addTimer(timer.every, () => timer.run(context), { ...timer, name })
+    for (const [name, { every, run: tick, ...options }] of Object.entries(timers)) {
+      this.addTimer(every, () => tick(context), { ...options, name })
     }
-    for (const [name, crontab] of Object.entries(crontabs)) {
-      this.addCrontab(crontab.cron, () => crontab.run(context), { ...crontab, name })
+    for (const [name, { cron, run: tick, ...options }] of Object.entries(crontabs)) {
+      this.addCrontab(cron, () => tick(context), { ...options, name })
     }
   }
 

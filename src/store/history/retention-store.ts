@@ -88,13 +88,12 @@ export class RetentionStore {
       .limit(STEP)
       .execute()
     // It is unknown whether an unreadable run is old, so the run is not deleted. The search continues after it.
-    const isSound = (row: (typeof rows)[number]): boolean =>
-      soundRows(dialect, 'piko_run', [row], this.#database.broken.report).length === 1
-    const ids = rows
-      .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state) && isSound(row))
+    const sound = soundRows(dialect, 'piko_run', rows, this.#database.broken.report)
+    const ids = sound
+      .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state))
       .map((row) => row.id)
     const { count, refused } = isDry ? { count: ids.length, refused: [] } : await this.#delete(ids)
-    if (rows.some((row) => Number(row.is_made_before) !== 1 && isSound(row))) return { count, refused, next: undefined }
+    if (sound.some((row) => Number(row.is_made_before) !== 1)) return { count, refused, next: undefined }
     if (rows.length === STEP) return { count, refused, next: rows.at(-1)?.id }
     return { count, refused, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
   }

@@ -153,7 +153,9 @@ describe('the options of a grid', () => {
     expect(fault({ grid: 7 })).toContain('windows.grid is 7; expected five fields')
     expect(fault({ delay: '3 hours' })).toContain('windows.delay of job "a" is "3 hours"; expected')
     expect(fault({ delay: '3h' }, { cron: '0 3 * * *' })).toContain('windows.delay "3h" has no effect beside cron')
-    expect(fault({}, { at: '2025-01-01T00:00:00Z' })).toContain('its windows need a schedule that repeats')
+    expect(fault({}, { at: '2025-01-01T00:00:00Z' })).toContain(
+      'its windows need cron or every, or no schedule besides windows.grid',
+    )
     expect(fault({}, { exclude: { weekdays: ['sat'] } })).toContain('has no effect without cron or every')
     expect(fault({ start: '2025-02-30' })).toContain('windows.start is "2025-02-30"; expected a day that exists')
     const all = fault({ grid: 'x', delay: 'y', start: 'z', catchUp: 'q' }, { timezone: 'Berlin' })
@@ -209,6 +211,7 @@ describe('the windows of any grid around any change of the clocks', () => {
           let cursor = registrationOf(spec, start).begin.windowCursor as Date
           expect(cursor).toEqual(start)
           const ticks = new Set<number>()
+          let last: string | undefined
           let now = start.getTime()
           let end = start.getTime()
           for (const [index, step] of steps.entries()) {
@@ -224,6 +227,9 @@ describe('the windows of any grid around any change of the clocks', () => {
               new Date(now),
             )
             cursor = planned.windowCursor as Date
+            // Another schedule may have a tick that has fired already. The store leaves it out, and its window runs without a tick.
+            if (schedule !== last) ticks.clear()
+            last = schedule
             for (const { window, runAt, tick } of planned.runs) {
               expect(window!.start.getTime()).toBe(end)
               expect(window!.end.getTime()).toBeGreaterThan(end)
