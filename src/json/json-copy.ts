@@ -29,9 +29,9 @@ const MIN_ELEMENT_BYTES = 2
 const LEFT_OUT = Symbol('left out')
 
 /**
- * Copies a value as `JSON.parse(JSON.stringify(value))` does, but reports what would be lost silently: `NaN` and `undefined` in a list
- * become null, a `Map` becomes `{}`. Each property is read only once, because a getter may return another value later. Undefined properties
- * are left out, as in JSON. Never throws.
+ * Copies a value as `JSON.parse(JSON.stringify(value))` does, but reports what JSON would silently lose or replace. For example, `NaN`
+ * would become null, and a `Map` would become `{}`. Each property is read only once, because a getter may return another value later.
+ * Undefined properties are left out, as in JSON. Never throws.
  *
  * @param maxBytes a value that certainly exceeds this size is refused before it is read completely
  */

@@ -58,7 +58,7 @@ export function onConflict(
  * Returns the value to bind for a property of a row. `undefined` becomes NULL; plain objects and arrays become JSON text.
  *
  * @param what the name of the value for the error message
- * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, or an instance of any other class
+ * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, or an instance of a class other than `Date` and `Uint8Array`
  */
 export function toSqlValue(value: unknown, what: () => string): SqlValue {
   switch (typeof value) {

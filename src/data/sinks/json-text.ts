@@ -10,7 +10,8 @@ const MAX_DEPTH = 100
  * Writes a row as JSON without loss: `bigint` as a number with all digits, bytes in base64.
  *
  * @param where the position of the row, for messages
- * @throws PikoError `SINK_ROW_INVALID` for what JSON would change or drop: NaN, an invalid date, a function, an instance of another class
+ * @throws PikoError `SINK_ROW_INVALID` for what JSON would change or drop: NaN, an invalid date, a function, an instance of a class other
+ * than `Date` and `Uint8Array`
  */
 export function jsonText(row: object, where: () => string): string {
   // The row itself may be an instance of a class. Its own properties are written.

@@ -10,7 +10,7 @@ export interface PlaceExchange extends RateName {
   readonly limit: RateLimit
   /** How often the run has missed its place; see `slackMs`. */
   readonly lateTries: number
-  /** The place that the run did not use. */
+  /** The place that the run did not use; undefined if it was already given back. */
   readonly unused: RatePlace | undefined
 }
 

@@ -12,7 +12,7 @@ export interface Slice {
   readonly size: number
 }
 
-/** Splits ascending ids into slices. A statement stores runs with consecutive ids, so there are few slices. Pure. */
+/** Splits ascending ids into slices. The ids of one statement are evenly spaced, so there are few slices. Pure. */
 export function slicesOf(ids: readonly number[]): Slice[] {
   const slices: Slice[] = []
   for (let from = 0; from < ids.length;) {

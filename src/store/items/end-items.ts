@@ -53,7 +53,7 @@ export interface ItemsEnded {
   readonly earlier: ReadonlySet<number>
   /** The lanes of the items that were added. */
   readonly laneIds: ReadonlySet<number>
-  /** The circuit breakers that have opened or closed. */
+  /** The circuit breakers that have opened, opened again or closed. */
   readonly changes: readonly LaneChange[]
 }
 

@@ -12,7 +12,7 @@ import { untilAnswered } from '../statements/until-answered.ts'
 import { guarded, settleWindows } from './guarded.ts'
 
 export interface CommitRules {
-  /** Called before the run's row is written. It throws if the attempt has been ended. */
+  /** Called after the user's function, before Piko writes its own rows. It throws if the attempt has been ended. */
   readonly isWanted: () => void
   /** Aborts when the attempt must end. Then the function is no longer awaited, and its writes are rolled back. */
   readonly signal: AbortSignal

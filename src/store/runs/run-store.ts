@@ -27,7 +27,7 @@ function noBatches(): BatchFigures {
   return { batches: 0, runs: 0, seconds: 0 }
 }
 
-/** The maximum number of runs that one claim takes, or one statement ends. */
+/** The maximum number of runs that one claim takes, or that one call of `finish` ends. */
 export const MAX_RUNS = 2_000
 
 /**

@@ -78,7 +78,7 @@ export class TimedConnection implements KyselyConnection {
     const statement: QueryOptions = {
       sql: text,
       ...(values !== undefined && { values }),
-      // The path that the server requests is ignored. The server gets the rows of this statement, or nothing if there are none.
+      // The path that the server requests is ignored. The server gets the rows of this statement, or nothing if the statement has none.
       ...(file && { infileStreamFactory: () => Readable.from(file.chunks, { highWaterMark: 2 }) }),
     }
     return this.#connection.query(statement, (error: unknown, result: unknown) => {
