@@ -116,9 +116,9 @@ export interface EventMap {
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }
   /**
-   * An attempt ended and its outcome is stored. `state` is the run's new state; `queued` means that it will be retried. If `isGivenUp`, the
-   * handler did not end within the grace time after its signal aborted, and it is still running. If `isUntried`, the handler was not
-   * called, because the job had reached its rate limit.
+   * An attempt ended and its outcome is stored. `state` is the run's new state; `queued` means that another attempt follows. If
+   * `isGivenUp`, the handler did not end within the grace time after its signal aborted, and it is still running. If `isUntried`, the
+   * handler was not called, because the job had reached its rate limit.
    */
   'run.settled': {
     runId: number
@@ -164,15 +164,16 @@ export interface EventMap {
   } & ItemCounts
   /**
    * The circuit breaker of a lane has opened. No item of the lane begins until `openUntil`; then one item tests the lane. If this item
-   * fails, the event is emitted again. `opens` is how often the breaker has opened since the lane last worked. Emitted only by the node
-   * whose item opened it.
+   * fails in a way that the breaker counts, the event is emitted again. `opens` is how often the breaker has opened since the lane last
+   * worked. Emitted only by the node whose item opened it.
    */
   'lane.opened': { laneId: number; scope: string; lane: string; openUntil: Date; opens: number }
   /**
-   * The circuit breaker of a lane has closed, because the item that tested the lane got a response. Emitted only by the node of this item.
+   * The circuit breaker of a lane has closed, because the item that tested the lane did not fail in a way that the breaker counts. Emitted
+   * only by the node of this item.
    */
   'lane.closed': { laneId: number; scope: string; lane: string }
-  /** An item has no tries left. */
+  /** An item is dead: it is not tried again. */
   'item.dead': {
     runId: number
     jobId: string

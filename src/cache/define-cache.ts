@@ -22,7 +22,7 @@ import { isLevelSource, type LevelSource } from './levels.ts'
 export interface CacheL1 {
   /** The maximum number of values. Default 10,000. */
   readonly max?: number
-  /** The maximum number of bytes of encoded values. Default 64,000,000. */
+  /** The approximate maximum memory of the encoded values and their keys, in bytes. Default 64,000,000. */
   readonly maxBytes?: number
   /** How long a value is used before the shared level is asked again. Has no effect without a shared level. Default `'30s'`. */
   readonly ttl?: Duration

@@ -437,7 +437,7 @@ export class LayeredCache<V> implements Cache<V> {
   }
 
   /**
-   * Returns the stored entry, even if its value has expired or was deleted.
+   * Returns the stored entry. With a shared level, its value may have expired or been deleted.
    *
    * @throws PikoError `CACHE_UNAVAILABLE`
    */

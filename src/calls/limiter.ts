@@ -108,7 +108,7 @@ export class Limiter {
       else {
         this.#allowance.take(count, now)
         this.#turns.give()
-        // The caller's code may block the event loop before it begins. So the take is counted only when the caller has continued.
+        // The caller's code may block the event loop. So the clock is read for the next caller only after this one has continued.
         for (let hop = 0; hop < HOPS; hop++) await Promise.resolve()
       }
     }

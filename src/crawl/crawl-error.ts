@@ -10,7 +10,8 @@ import type { Answer } from './downloader.ts'
  * - `throttled`: 429, or 503 with a `Retry-After`; the whole lane waits
  * - `server`: any other 5xx, 408 or 425
  * - `blocked`: 401, 403 or 407; 431 if a session sent the request; or a page that `isBlocked` recognises
- * - `client`: any other status of 400 or more that the request does not accept
+ * - `client`: any other status of 400 or more that the request does not accept; an unknown content encoding; or no downloader for
+ *   the request
  * - `size`: the body, or another part of the response, is larger than its limit
  * - `redirect`: too many redirects, redirects in a loop, or a redirect without a usable `location`
  * - `address`: an invalid URL, a scheme other than http and https, or a private address

@@ -15,7 +15,7 @@ import type { Logger } from '../logger.ts'
 
 /** Where the server's data comes from. The server does not own any of these objects. */
 export interface HttpDeps extends HealthSource, MetricsSource, GraphSource {
-  /** Logs every failed request with a status of 500 or more. */
+  /** Logs every failed request with a status of 500 or more, except 501. */
   readonly logger?: Logger
   /** The app whose API is served. Without it, there is no API. */
   readonly app?: ApiApp

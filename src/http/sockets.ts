@@ -93,7 +93,7 @@ export class Sockets {
     return [...this.#clients.keys()].filter((socket) => this.#send(socket, data)).length
   }
 
-  /** Accepts clients of this server. */
+  /** Accepts clients on the server that registers this plugin. */
   readonly plugin: FastifyPluginAsync = async (server) => {
     const { WebSocketServer } = await optionalPackage('ws', 'a WebSocket server', () => import('ws'))
     const { maxMessage = MEGABYTE } = this.#options

@@ -47,7 +47,7 @@ function textOf(notice: Notice, link: string): string {
   return [`${SIGNS[notice.kind]} *${escaped(titleOf(notice))}*`, ...lines].join('\n')
 }
 
-/** Escapes the three characters with which links and entities begin in Slack's markup. */
+/** Escapes the three characters that Slack's markup reserves for links and entities. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

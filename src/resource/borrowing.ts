@@ -55,7 +55,7 @@ export class Borrowing {
   async take(): Promise<Values> {
     const { arbiter, plan, onGranted, lenders } = this.#parts
     try {
-      // The ticket must be taken before any await, so that runs keep their order.
+      // The ticket must be taken before any await, so that runs keep their order. Only a retry with kept values may wait first.
       const before = this.#parts.kept.claim(this.#parts.borrower.runId)
       if (before) await this.#reuse(before)
       const places = plan.values.flatMap((_value, place) => (this.#loans.has(place) ? [] : place))

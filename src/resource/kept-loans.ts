@@ -72,7 +72,7 @@ export class KeptLoans {
   /**
    * Called when the outcome of the attempt is stored.
    *
-   * @param retryInMs undefined: the run has ended
+   * @param retryInMs undefined: the run has ended, or may continue on another node
    */
   settled(runId: number, retryInMs: number | undefined): void {
     const kept = this.#kept.get(runId)

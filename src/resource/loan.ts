@@ -91,8 +91,8 @@ export class Loan {
   }
 
   /**
-   * Continues the generator until it ends: with `next()` after a success, with `throw(error)` after a failure. Has no effect if the loan is
-   * over or still taking its value.
+   * Continues the generator until it ends: with `next()` after a success, with `throw(error)` after a failure. A loan that has not begun to
+   * take its value only frees its slot. Has no effect if the loan is over or still taking its value.
    *
    * @throws PikoError `RESOURCE_FAILED` if the generator throws another error
    */

@@ -39,7 +39,7 @@ export function inspectDsn(text: string): { readonly dsn: Dsn } | { readonly com
     return { complaint: `its scheme is "${scheme}"; expected one of ${SCHEMES.join(', ')}` }
   }
   const [, authority = '', path = '', query = ''] = /^([^/?#]*)([^?#]*)(.*)$/s.exec(rest) ?? []
-  // A raw `/`, `?`, `#` or `@` in a password ends the password early. The rest of the password would become the database or a parameter.
+  // A raw `/`, `?` or `#` in a password ends the password early. The rest of the password would become the database or a parameter.
   if (`${path}${query}`.includes('@') || query.includes('#')) {
     return { complaint: 'a raw "/", "?", "#" or "@" is in the wrong place; write %2F, %3F, %23 or %40 in a password' }
   }

@@ -103,7 +103,7 @@ export class BufferedSink implements SinkWriter {
    * Delivers the remaining rows after the pending writes. Clears the window of a route that delivered no row.
    *
    * @returns how many rows of this attempt were stored on this host's disk instead of at the target
-   * @throws PikoError `SINK_FAILED` if any delivery of the run failed
+   * @throws PikoError `SINK_FAILED` or `SINK_SPILL_FULL` if any delivery of the attempt failed, or its window could not be cleared
    * @throws the error of a refused write that was not awaited
    * @throws the reason of the run's signal when it has aborted
    */

@@ -30,7 +30,10 @@ export interface RunSinks {
    * @throws PikoError `SINK_FAILED`
    */
   readonly deliver: () => Promise<void>
-  /** Called after a failure: drops the rows that were not delivered, and waits for running deliveries. Never rejects. */
+  /**
+   * Called after a failure: drops the rows that were not delivered, waits for running deliveries, and calls `discard` of each sink. Never
+   * rejects.
+   */
   readonly discard: () => Promise<void>
 }
 
@@ -239,7 +242,10 @@ export class SinkPool {
   }
 }
 
-/** Checks that names are unique, because rows on disk and dead letters refer to their sink by name. */
+/**
+ * Checks that the names of sinks with `spill` or `deadLetters` are unique, because rows on disk and dead letters refer to their sink by
+ * name.
+ */
 function assertNames(classes: readonly SinkClass[]): void {
   const seen = new Map<string, SinkClass>()
   for (const sinkClass of classes) {

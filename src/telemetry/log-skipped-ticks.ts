@@ -13,8 +13,8 @@ interface Further {
 const BURST_MS = 1_000
 
 /**
- * Logs skipped ticks. The first one gets its own line, and all others of the same second share a line. After an hour in which nothing ran,
- * a job with a tick each second has 3,600 of them. Returns the function that stops the logging.
+ * Logs skipped ticks. For each job and reason, the first one gets its own line, and all others of the same second share a line. After an
+ * hour in which nothing ran, a job with a tick each second has 3,600 of them. Returns the function that stops the logging.
  */
 export function logSkippedTicks(events: Events, log: Logger): () => void {
   const bursts = new Map<string, Further>()

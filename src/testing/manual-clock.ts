@@ -17,7 +17,7 @@ export interface ClockState {
   readonly listeners: Set<() => void>
   /** Returns when the first sleep ends, in epoch milliseconds. `Infinity` if nothing is sleeping. */
   nextAt(): number
-  /** Returns how many runs of this process are sleeping. */
+  /** Returns how many runs of this process are sleeping on this clock. */
   runsAsleep(): number
 }
 

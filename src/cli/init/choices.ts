@@ -43,9 +43,9 @@ export function problemOf({ ts, js, decorators, functions, sqlite, dsn }: Choice
 }
 
 /**
- * Asks for the choices that no flag has made.
+ * Asks for the language and style, and for the database, unless a flag has chosen.
  *
- * @param ask undefined without a terminal. Missing choices are then TypeScript, decorators and SQLite
+ * @param ask undefined without a terminal. The defaults are then TypeScript, decorators (JavaScript: functions) and SQLite
  */
 export async function choicesOf(flags: ChoiceFlags, ask: Ask | undefined): Promise<Choices> {
   const isOpen = !flags.ts && !flags.js && !flags.decorators && !flags.functions

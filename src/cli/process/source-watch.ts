@@ -10,8 +10,8 @@ const MAX_FOLDERS = 2_000
 const SETTLE_MS = 150
 
 /**
- * Watches the code of a project: TypeScript, JavaScript, SQL and TOML files, `package.json` and `tsconfig.json`. Ignores `node_modules`,
- * built files and hidden folders.
+ * Watches the code of a project: TypeScript, JavaScript, SQL and TOML files, `package.json` and `tsconfig.json`. Ignores hidden files,
+ * `node_modules`, `dist`, `build`, `coverage` and `vendor`.
  */
 export class SourceWatch {
   readonly #root: string
@@ -35,7 +35,7 @@ export class SourceWatch {
   #add(folder: string): void {
     if (this.#watchers.has(folder) || this.#watchers.size >= MAX_FOLDERS) return
     const watcher = safely(() => watch(folder, (_event, name) => this.#changed(folder, name)), undefined)
-    if (!watcher) return // The folder was deleted or can't be read.
+    if (!watcher) return // The folder was deleted or can't be watched.
     this.#watchers.set(
       folder,
       watcher.on('error', () => this.#drop(folder)),

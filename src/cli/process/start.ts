@@ -81,7 +81,7 @@ async function start({ http, jobs, dev }: StartOptions, globals: GlobalOptions):
   process.exit(code)
 }
 
-/** Returns the settings of `piko dev`: a readable log and a fast start. */
+/** Returns the settings of `piko dev`: a readable log, a short time to stop, and the embedded store unless the user wants the database. */
 function overridesOf(dev: NonNullable<StartOptions['dev']>): SettingsOverrides {
   return {
     piko: { log_json: false, shutdown_timeout: '5s' },

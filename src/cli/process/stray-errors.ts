@@ -2,9 +2,9 @@ import { toError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 
 /**
- * Handles errors that no other code has caught. An unhandled rejection is logged and the process continues, because it can only affect the
- * run whose handler caused it. After an uncaught exception the state of the process is unknown, so the error is logged and passed to
- * `onUncaught`.
+ * Handles errors that no other code has caught. An unhandled rejection is logged and the process continues, because normally it affects
+ * only the run whose handler caused it. After an uncaught exception the state of the process is unknown, so the error is logged and passed
+ * to `onUncaught`.
  *
  * @returns a function that restores Node's default: both kinds of errors end the process
  */

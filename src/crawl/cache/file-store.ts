@@ -6,7 +6,7 @@ import { decodeEntry, encodeEntry } from '../../http-client/cache-entry.ts'
 import type { ResponseStore } from '../../http-client/http-cache.ts'
 import { durationMs } from '../../time/duration.ts'
 
-/** The maximum number of files in the folder. While the folder is full, no more responses are stored. */
+/** The maximum number of files in the folder. When it is reached, a response is stored only if it replaces a file. */
 const MAX_FILES = 100_000
 const MAX_BYTES = 10_000_000_000
 
@@ -24,7 +24,7 @@ export class FileStore implements ResponseStore {
   #files = 0
   #bytes = 0
 
-  /** @param mostFiles the maximum number of files; when it is reached, no more responses are stored */
+  /** @param mostFiles the maximum number of files */
   constructor(folder: string, mostFiles: number = MAX_FILES) {
     this.#folder = folder
     this.#mostFiles = mostFiles
@@ -64,7 +64,7 @@ export class FileStore implements ResponseStore {
   }
 
   /**
-   * Whether there is room for a new file.
+   * Whether there is room for a file.
    *
    * @param before the size of the file that it replaces; undefined if it replaces none
    */

@@ -28,8 +28,8 @@ const MAX_BYTES = 10_000_000
 
 let loaded: typeof import('../run/runtime.ts') | undefined
 /**
- * Imported when the first page is loaded, because most processes that register a crawl only list or start it. The module is kept in a
- * variable, because each `import()` takes time.
+ * Imported when the first run or page of a crawl begins, because most processes that register a crawl only list or start it. The module is
+ * kept in a variable, because each `import()` takes time.
  */
 const runtime = async () => (loaded ??= await import('../run/runtime.ts'))
 
@@ -156,7 +156,7 @@ function jobSpecOf(read: ReadCrawl, plan: CrawlPlan): AnyJobSpec {
       turn: 'call',
       timeout: step.timeout,
       dedup: dedupOf(options),
-      // Loading these takes about a second, so no page begins before.
+      // Loading these takes about a second. No page begins before they are loaded.
       prepare: () => Promise.all([runtime(), plan.fetcher()]),
     },
   ])

@@ -25,7 +25,7 @@ export interface Failing {
   readonly hasSession?: boolean
 }
 
-/** Converts an error of undici, a stream or a decoder to a CrawlError. */
+/** Converts an error of undici, a stream or a decoder to a CrawlError. Returns a PikoError unchanged. */
 export function failureOf(thrown: unknown, failing: Failing): Error {
   if (isPikoError(thrown)) return thrown
   const { shown, proxy } = failing

@@ -66,8 +66,8 @@ export class OutOfTurn extends Error {
 
 /**
  * Checks in robots.txt what the crawl may load (RFC 9309). Once a day, one node loads the robots.txt of a host and stores it with the
- * host's lane for all nodes. If the response has a status of 4xx, everything is allowed. If it has a status of 5xx or the file can't be
- * loaded, nothing is allowed for 30 seconds.
+ * host's lane for all nodes. After a status of 4xx or a failed redirect, everything is allowed. After a status of 5xx or any other failure,
+ * nothing is allowed for 30 seconds.
  */
 export class Robots {
   readonly #options: RobotsOptions

@@ -214,7 +214,7 @@ export class PageRun {
     await this.#own(() => this.#ctx.checkpoint(String(number), fn))
   }
 
-  /** Calls a function that uses Piko's own database or locks. If it fails, records the error as Piko's own. */
+  /** Calls a function that uses Piko's own database or locks. If it fails because of them, records the error as Piko's own. */
   async #own<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call()

@@ -35,7 +35,7 @@ export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
     number += 1
     const request = typeof given === 'string' || given instanceof URL ? { url: given } : given
     if (isTooLong(request)) {
-      // Long lists of URLs often contain an invalid one by mistake. Such a URL must not stop the whole run.
+      // Long lists of URLs sometimes contain one that is too long. Such a URL must not stop the whole run.
       first ??= shown(propertyOf(request, 'url'))
       left += 1
       continue

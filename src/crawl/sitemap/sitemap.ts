@@ -86,7 +86,7 @@ const FORM = {
  * loaded.
  *
  * @throws PikoError `USAGE` naming all problems
- * @throws CrawlError if a sitemap can't be loaded or has more than 50 MB
+ * @throws CrawlError if a sitemap can't be loaded or has more than 50 MiB, or if there are more than 50,000 sitemaps
  * @example
  * seeds: ({ window, signal }) => sitemap('https://shop.example/sitemap.xml', { since: window.start, step: 'detail', signal })
  */

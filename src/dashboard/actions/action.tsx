@@ -27,7 +27,7 @@ export interface Action {
 }
 
 const asked = signal<Action | undefined>(undefined)
-/** The reason that the user types. It is stored outside the action, so that a login in between does not lose it. */
+/** The reason that the user types. It is stored outside the dialog, so that a login in between does not lose it. */
 const reason = signal('')
 
 /** Opens the dialog of an action, in which the user confirms it. */
@@ -143,7 +143,7 @@ function Dialog({ action }: { readonly action: Action }) {
   )
 }
 
-/** Returns a random string. `randomUUID` is not used, because browsers have it only over HTTPS. */
+/** Returns a random string. `randomUUID` is not used, because browsers have it only over HTTPS and on localhost. */
 function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')
 }

@@ -90,7 +90,7 @@ function rangeInAddress(): Range | undefined {
   return jobId === undefined || from === undefined || to === undefined ? undefined : { jobId, from, to }
 }
 
-/** Returns the columns from the first window of the jobs to the current time; at most the newest 10,000. */
+/** Returns the columns from the first window of the jobs to `last` (default: the current time). At least 31, at most the newest 10,000. */
 function columnsFor(jobs: readonly Job[], by: By, last: string | undefined): Date[] {
   const to = last === undefined ? shifted(startOf(now.peek(), by), by, 1) : new Date(last)
   const starts = jobs.map(({ windows }) => startIn(windows)).filter((start) => start !== undefined)

@@ -3,7 +3,7 @@ import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
 
-/** Why the job ran or did not run at an instant. Default: its last planned tick. */
+/** Why the job ran or did not run at an instant. Without an instant in the address, the API chooses one. */
 export function WhyCard({ jobId }: { readonly jobId: string }) {
   const tick = query.value.get('why') ?? undefined
   const loaded = useLoad(`why ${jobId} ${tick}`, (signal) =>

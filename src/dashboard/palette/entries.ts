@@ -58,7 +58,7 @@ async function allowed(globs: readonly string[], signal: AbortSignal): Promise<r
   return (await get<'jobs.list'>('/jobs', { jobIds: ids.join(','), limit: ids.length }, signal)).items
 }
 
-/** Loads everything that an action can change, except the jobs. */
+/** Loads everything that an action can change, except jobs, windows and runs. */
 export async function findFleet(signal: AbortSignal): Promise<Fleet> {
   // A limited token may not see these.
   if (limitedTo.peek()) return NO_FLEET

@@ -9,7 +9,7 @@ type Run = Answer<'runs.show'>
 
 const MAX_WINDOWS = 20
 
-/** The upstream windows on which a run's window depends, with their runs. */
+/** The windows of the upstream jobs in the range of a run's window, with their runs. */
 export function Upstream({ run: { jobId, window } }: { readonly run: Run }) {
   const loaded = useLoad(window && `upstream ${jobId} ${window.start}`, async (signal) => {
     const { edges } = await get<'jobs.dependencies'>(`/jobs/${part(jobId)}/dependencies`, {}, signal)

@@ -90,8 +90,8 @@ function firstStart({ attempts }: Run): number | undefined {
 const LONGEST_LEAD = 1 / 4
 
 /**
- * Returns the start of the axis in milliseconds: normally the start of the first span, but later if the other spans would get too little
- * space. Pure.
+ * Returns the start of the axis in milliseconds: the start of the first span, or later if that span is a planned wait that would leave the
+ * others too little space. Pure.
  */
 export function axisStart(spans: readonly Span[], end: number): number {
   const [first] = spans

@@ -19,7 +19,7 @@ export type Connection = 'events' | 'polling' | 'lost'
 export const connection = signal<Connection>('polling')
 /** Increases when the displayed data may have changed. */
 export const revision = signal(0)
-/** The browser's time. It changes once per second while the page is visible. */
+/** The browser's time. It changes once per second while the page is visible and updates are not paused. */
 export const now = signal(new Date())
 /** Whether updates are paused, so that the user can read the page undisturbed. */
 export const isHeld = signal(false)
@@ -66,7 +66,7 @@ function reload(): void {
   revision.value += 1
 }
 
-/** Starts to follow the fleet through its events. Polls if no events arrive. */
+/** Starts to follow the fleet through its events. Also polls, more often while no events arrive. */
 export function follow(): void {
   setInterval(() => {
     if (!document.hidden && !isHeld.value) now.value = new Date()

@@ -4,7 +4,7 @@ const place = signal(new URL(location.href))
 
 /** The path of the page, such as `/runs/17`. */
 export const path = computed(() => place.value.pathname)
-/** The query parameters of the page. They contain the whole state of a view. */
+/** The query parameters of the page. They contain the state of a view that a link to it keeps. */
 export const query = computed(() => place.value.searchParams)
 
 /** Goes to a page of the dashboard. */

@@ -15,7 +15,7 @@ export const SIGNS: Readonly<Record<string, string>> = {
   retried: '↻',
 }
 
-/** Returns the symbol of a state for a small cell. States that need no attention have none, so that the others are easier to see. */
+/** Returns the symbol of a state for a small cell. `succeeded` has none, so that the others are easier to see. */
 export function cellSign(state: string | undefined): string {
   return state === undefined || state === 'succeeded' ? '' : (SIGNS[state] ?? '•')
 }

@@ -28,7 +28,7 @@ const waiting = new Set<string>()
 export const zoneProblem = signal<string | undefined>(undefined)
 
 /**
- * Returns the zone of the job to which this part of the page belongs. Undefined: it does not belong to a job, or the job has no schedule.
+ * Returns the zone of the job to which this part of the page belongs. Undefined: it belongs to no job, or the job's zone is not known.
  */
 export function useZone(): string | undefined {
   return useContext(Zone)

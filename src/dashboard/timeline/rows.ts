@@ -15,7 +15,7 @@ export interface Bar {
   readonly due: number
   /** When a node claimed the run; undefined while the run is waiting. */
   readonly claimed: number | undefined
-  /** When the handler began. Undefined if it began when the run was claimed, or if the run has not ended yet. */
+  /** When the handler began. Undefined if the run has not ended yet, or if it began at most a second after the claim. */
   readonly begun: number | undefined
   readonly end: number
 }

@@ -90,7 +90,7 @@ export async function addAccess(server: FastifyInstance, options: AccessOptions)
 
 type Count = ReturnType<FastifyInstance['createRateLimit']>
 
-/** Counts a wrong token. If one address sends too many, they are refused without querying the database. */
+/** Counts a wrong token. If one address sends too many, all its requests are refused without querying the database. */
 async function countingWrong<T>(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -28,8 +28,8 @@ const LONGEST_DELAY_MS = 30_000
 const GOOD_MS = 5_000
 
 /**
- * Connects to a listener. If the connection is lost later, the link reconnects, after 100 ms at first, then after longer delays up to 30 s.
- * During that time new calls wait, and `link.events` emits `link.down` and `link.up`.
+ * Connects to a listener. If the connection is lost later, the link reconnects, after at most 100 ms at first, then after longer delays up
+ * to 30 s. During that time new calls wait, and `link.events` emits `link.down` and `link.up`.
  *
  * @throws PikoError `USAGE` that names every wrong option; `LINK_UNREACHABLE`, `LINK_DENIED`, `LINK_VERSION`, `LINK_FULL` if the first
  * attempt fails

@@ -12,7 +12,7 @@ export interface RouteRequest<Body = unknown> {
   readonly headers: Readonly<Record<string, string>>
   /** The value that the caller sent in addition to the body. Over HTTP: the query. */
   readonly meta: unknown
-  /** The JSON value, parsed by the schema `in`. Undefined in uploads. */
+  /** The body: a JSON value, bytes, or a stream of values, parsed by the schema `in`. Undefined in uploads. */
   readonly body: Body
   /** Aborts if the caller cancels, its deadline passes or the connection ends. */
   readonly signal: AbortSignal

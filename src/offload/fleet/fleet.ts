@@ -50,7 +50,7 @@ export function offerFleet(offered: FleetNodes): () => void {
   }
 }
 
-/** Returns the other nodes; undefined if no app runs in this process. */
+/** Returns the other nodes; undefined if none are available. */
 export function fleetNodes(): FleetNodes | undefined {
   return nodes
 }

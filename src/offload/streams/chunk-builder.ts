@@ -28,7 +28,7 @@ export class ChunkBuilder {
   readonly #packer = new RowPacker()
   /** Whether the packer contains all items. Otherwise the list contains all of them. */
   #isPacked = true
-  /** The number of packed chunks, minus the number of other chunks. */
+  /** The number of packed chunks, minus the number of other chunks; at most `MAX_PACKS`. */
   #packs = 0
   #items: unknown[] = []
   /** The buffers that are moved instead of copied, by the index of their item. */

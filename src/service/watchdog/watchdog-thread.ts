@@ -11,7 +11,9 @@ export interface WatchdogData {
    */
   readonly lastBeat: BigInt64Array<SharedArrayBuffer>
   readonly thresholdMs: number
-  /** Whether the main thread may be paused. False if a debugger is attached, because then its frames can't be read. */
+  /**
+   * Whether the main thread may be paused. False if a debugger is attached, inside a thread, or if the process may not use the inspector.
+   */
   readonly canPause: boolean
 }
 

@@ -137,7 +137,10 @@ export class DiskSpill implements SpillQueue {
     }
   }
 
-  /** Returns the oldest batch that has not been sent yet; undefined if all have been sent. Removes the segments before it. */
+  /**
+   * Returns the oldest batch that has not been sent yet; undefined if all have been sent, or the next one is still being written. Removes
+   * the segments before it.
+   */
   async peek(): Promise<WaitingRecord | undefined> {
     for (;;) {
       const [segment] = this.#segments

@@ -82,7 +82,7 @@ export class SqlTable<Row extends object> {
   /**
    * Replaces the content of the window with the batches of an attempt: the first batch deletes the rows of earlier runs.
    *
-   * @throws PikoError `JOB_INVALID` for a run without a window: `insert` or `upsert` instead
+   * @throws PikoError `JOB_INVALID` for a run without a window; call `insert` or `upsert` instead
    * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {

@@ -61,7 +61,7 @@ export interface SqlTableOptions<Row extends object> {
   readonly chunkSize?: number
   /**
    * How `replace` and `insert` send rows to MySQL. `insert`: multi-row INSERTs. `load`: `LOAD DATA LOCAL INFILE`; the write fails if the
-   * server refuses it. `auto`: `load` for batches from 100 rows if the server allows it, otherwise `insert`. Default `auto`.
+   * server refuses it. `auto`: `load` for batches of at least 100 rows if the server allows it, otherwise `insert`. Default `auto`.
    */
   readonly bulk?: BulkMode
 }

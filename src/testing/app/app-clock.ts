@@ -35,7 +35,7 @@ export class AppClock implements DatabaseTestClock {
   readonly movesDatabase = true
   readonly manual: ManualClock
   readonly #loops = new Map<string, LoopSleep>()
-  /** The loops that the app has. */
+  /** The loops that have slept at least once, and those that `expect` has named. */
   readonly #known = new Set<string>()
   readonly #keeps: { readonly keep: (ms: number) => Promise<unknown>; readonly isEach: boolean }[] = []
   readonly #queries: (() => void)[] = []

@@ -96,7 +96,7 @@ export class FixtureSite implements AsyncDisposable {
     this.#sessions.clear()
   }
 
-  /** Closes all connections. */
+  /** Closes all connections, and stops the server. */
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     if (!this.#server.listening) return

@@ -2,7 +2,9 @@ import { PikoError } from '../../../errors.ts'
 import type { Handlers } from '../handler.ts'
 import { afterName, idCursor, idIn, pageByName } from '../paged.ts'
 
-/** The maximum number of versions in one response. Each version may have a megabyte. */
+/**
+ * The maximum number of versions to read for one response, including the one that shows whether there are more. Each may have a megabyte.
+ */
 const MAX_HISTORY = 100
 
 export const sharedHandlers: Handlers<'shared'> = {

@@ -18,7 +18,7 @@ export class OpenStreams {
   /**
    * Answers a request with a stream, and ends the answer when `write` has ended.
    *
-   * @param close makes `write` end; called when the server stops, and when the reader's token has expired or was revoked
+   * @param close makes `write` end; called when the server stops, when the reader's token can't be verified any more, and after `write`
    */
   async serve(
     request: FastifyRequest,
