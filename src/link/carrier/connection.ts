@@ -52,7 +52,7 @@ export interface ConnectionOptions {
 }
 
 /**
- * After this many received bytes, the receiver confirms them. The number is small, because the sender uses the confirmations to measure the
+ * The receiver confirms at least this many bytes at a time. The number is small, because the sender uses the confirmations to measure the
  * connection.
  */
 const CONFIRM_EACH = 32_768

@@ -4,7 +4,7 @@ import { Fifo } from '../../resource/fifo.ts'
 const TARGET_MS = 20
 const MIN_LIMIT = 65_536
 const FIRST_LIMIT = 262_144
-/** Small messages share a mark. Otherwise each message would need one until the other end confirms it, which happens every 32 KB. */
+/** Small messages share a mark. Otherwise each would need one until it is confirmed: at least 32 KB at a time. */
 const MARK_EACH = 4_096
 /** How often the shortest transfer time is measured again, because the network path may have changed. */
 const MEASURE_EACH_MS = 10_000
@@ -18,8 +18,8 @@ interface Mark {
 
 /**
  * Limits how many bytes are sent but not yet received. The buffers of sockets, proxies and kernels between two programs hold megabytes, and
- * a small message would wait behind them. So this class measures how long bytes take to reach the other end. It keeps the limit so low that
- * they wait at most {@link TARGET_MS}. Pure.
+ * a small message would wait behind them. So this class measures how long bytes take to reach the other end. If they
+ * wait longer than {@link TARGET_MS}, it lowers the limit. Pure.
  */
 export class InFlight {
   readonly #max: number

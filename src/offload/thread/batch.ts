@@ -42,8 +42,8 @@ async function settled(fn: Callable, ...args: readonly unknown[]): Promise<Batch
 }
 
 /**
- * Returns the milliseconds of a clock that all threads share and that never goes back. It starts again at 0 after 24 days, so use only
- * differences.
+ * Returns the milliseconds of a monotonic clock that all threads share. It starts again at 0 every 25 days, so use only differences, with
+ * the same mask.
  */
 export function monotonicMs(): number {
   return Number((process.hrtime.bigint() / 1_000_000n) & 0x7fff_ffffn)
