@@ -15,7 +15,7 @@ export interface Bar {
   readonly due: number
   /** When a node claimed the run; undefined while the run is waiting. */
   readonly claimed: number | undefined
-  /** When the handler began. Undefined if the run has not ended yet, or if it began at most a second after the claim. */
+  /** When the handler began. Undefined until the run has ended. If undefined after a success, it began less than a second after the claim. */
   readonly begun: number | undefined
   readonly end: number
 }
