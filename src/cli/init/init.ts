@@ -81,7 +81,7 @@ type Existing = Readonly<Record<string, unknown>>
 /**
  * Reads an existing `package.json`.
  *
- * @throws PikoError `USAGE` if the folder contains anything that the project could overwrite or conflict with
+ * @throws PikoError `USAGE` if the folder contains anything that the project could overwrite or conflict with, or the file can't be read
  */
 function existingManifest(folder: string): Existing {
   const entries = existsSync(folder) ? readdirSync(folder) : []
@@ -104,8 +104,8 @@ function existingManifest(folder: string): Existing {
 }
 
 /**
- * Returns the version of Piko in an existing `package.json` if that version comes from a registry. Returns undefined for a path, because a
- * path outside the project would be missing in a container.
+ * Returns the version of Piko in an existing `package.json`. Returns undefined for a path, because a path outside the project would be
+ * missing in a container.
  */
 function registeredSpec({ dependencies }: Existing): string | undefined {
   const spec = (dependencies as Readonly<Record<string, string>> | undefined)?.['piko']

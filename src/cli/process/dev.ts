@@ -77,7 +77,7 @@ function startProcess({ http, database, jobs }: DevOptions, { json, settings }: 
   })
 }
 
-/** Collects the files that have changed. */
+/** Tells which file has changed first. */
 class Changes {
   #next = Promise.withResolvers<string>()
 

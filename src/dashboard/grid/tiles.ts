@@ -31,7 +31,7 @@ export class Tiles {
   /** How often the cells of a job were loaded, by the beginning of their tile. */
   readonly #versions = new Map<string, Map<number, number>>()
   readonly #fresh = new Set<string>()
-  /** The tiles that were loaded, even if they are out of date. */
+  /** The tiles that were loaded, even if the load failed or they are out of date. */
   readonly #known = new Set<string>()
   readonly #loading = new Map<string, AbortController>()
   #wanted: readonly Tile[] | undefined
@@ -50,7 +50,7 @@ export class Tiles {
     return jobIds.reduce((sum, jobId) => sum + (this.#versions.get(jobId)?.get(tileMs) ?? 0), 0)
   }
 
-  /** Whether the view has cells that were never loaded. */
+  /** Whether the first load of some cells of the view has not ended. */
   get isBusy(): boolean {
     return this.#wanted?.every(({ key }) => this.#known.has(key)) !== true
   }

@@ -49,7 +49,10 @@ export function Upstream({ run: { jobId, window } }: { readonly run: Run }) {
   )
 }
 
-/** Returns the config of a run: the stored version, with the values that the run's own config overrides. */
+/**
+ * Returns the config of a run: its stored version, with the values that the run's own config overrides. A run without a version gets the
+ * version in force now.
+ */
 export function useConfigInForce({ jobId, config, configVersion }: Run): {
   readonly name: string
   readonly value: unknown

@@ -15,7 +15,7 @@ export interface Span {
 }
 
 /**
- * Returns the waits, attempts and steps of a run in order of time. Pure.
+ * Returns the waits and attempts of a run in order of time. After each attempt come its phases, then its steps. Pure.
  *
  * @param at now, in milliseconds
  */

@@ -7,7 +7,7 @@ import { axisStart, type Span, spansOf } from './spans.ts'
 
 const MAX_SPANS = 300
 
-/** The waits, attempts and steps of a run, as rows on a common time axis. */
+/** The waits, attempts, phases and steps of a run, as rows on a common time axis. */
 export function Timeline({ run }: { readonly run: Answer<'runs.show'> }) {
   const spans = spansOf(run, now.value.getTime())
   const last = Math.max(...spans.map(({ to }) => to))

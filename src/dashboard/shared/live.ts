@@ -7,7 +7,7 @@ const SLOWEST_POLL_MS = 30_000
 const REFRESH_MS = 10_000
 /** Changes within this time cause only one reload. */
 const GATHER_MS = 300
-/** The maximum share of the time that reloads may take. A slow page therefore reloads less often. */
+/** The maximum share of the time that reloads after events may take. A slow page therefore reloads less often. */
 const BUSY_PART = 0.25
 /** If no event arrives within this time, a proxy probably buffers the stream. */
 const SILENT_MS = 8_000
