@@ -79,7 +79,7 @@ export function scheduleOf(
   }
 }
 
-/** The properties that `piko schedules set` has options for. */
+/** The properties that the options of `piko schedules set` can express. */
 const WITH_OPTION = new Set(['kind', 'cron', 'timezone', 'dst', 'everyMs', 'anchor', 'at', 'start', 'end'])
 
 /**
