@@ -151,8 +151,8 @@ export class Link implements AsyncDisposable {
    * @param body any JSON value, or bytes
    * @returns the reply: a JSON value or bytes; if there is a `schema`, it was checked
    * @throws PikoError `LINK_NO_ROUTE`, `INPUT_INVALID`, `LINK_FAILED` (the handler failed; `details` has its answer), `LINK_TIMEOUT`,
-   * `LINK_LOST`, `LINK_FULL`, `LINK_CORRUPT`, `OUTPUT_INVALID`; `USAGE` if the route, an option or the body is wrong, before anything is
-   * sent; the reason of the signal
+   * `LINK_LOST`, `LINK_BROKEN`, `LINK_FULL`, `LINK_CORRUPT`, `LINK_TOO_LARGE` (the body or the reply), `LINK_CANCELLED` (by the other end),
+   * `OUTPUT_INVALID`; `USAGE` if the route, an option or the body is wrong, before anything is sent; the reason of the signal
    */
   call<S extends z.ZodType>(route: string, body: unknown, options: SchemaOptions<S>): Promise<z.output<S>>
   call(route: string, body?: unknown, options?: CallOptions): Promise<unknown>

@@ -150,8 +150,8 @@ export interface OffloadHandleOptions {
  *
  * @param options.pool a separate pool; default: the process's, see `configureOffload`
  * @throws PikoError `OFFLOAD_FAILED`: immediately if `module` is not a `file:` URL; from a call if the module or the export is missing.
- * `OFFLOAD_COPY`, `OFFLOAD_TIMEOUT`, `OFFLOAD_MEMORY`, `OFFLOAD_EXIT`, `OFFLOAD_CRASHED` from a call that failed for this reason. An error
- * of the function reaches the caller with its name, message, code and causes.
+ * `OFFLOAD_COPY`, `OFFLOAD_TIMEOUT`, `OFFLOAD_MEMORY`, `OFFLOAD_EXIT`, `OFFLOAD_CRASHED` from a call that failed for this reason, `STOPPED`
+ * if the app is stopping its threads. An error of the function reaches the caller with its name, message, code and causes.
  */
 export function offload<M>(module: URL | string, options: OffloadHandleOptions = {}): OffloadHandle<M> {
   const url = moduleUrl(module)

@@ -123,7 +123,9 @@ export class Topic<T, I> implements SharedTopic<T, I>, HandledTopic<T, I> {
   }
 
   /**
-   * Publishes the value that `fn` returns for the current one. @throws PikoError `SHARED_INVALID`, `SHARED_CONTENDED`; any error of `fn`
+   * Publishes the value that `fn` returns for the current one.
+   *
+   * @throws PikoError `SHARED_INVALID`, `SHARED_CONTENDED`; `TIMEOUT` if `fn` takes longer than a minute; any error of `fn`
    */
   async update(fn: (value: T) => I | Promise<I>, reason: SharedReason): Promise<number> {
     return this.#updates.take(() =>

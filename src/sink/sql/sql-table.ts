@@ -31,7 +31,8 @@ import { type WindowBatch, WindowWrites } from './window-writes.ts'
  *
  * Values: `undefined` is stored as NULL, plain objects and arrays as JSON text; other objects are rejected.
  *
- * Every write throws `SINK_TABLE_INVALID`, with the statements that add what is missing, if the table or a column is missing.
+ * Every write throws `SINK_TABLE_INVALID`, with the statements that add what is missing, if the table, a column or a unique index that it
+ * needs is missing, and `SINK_ROW_INVALID` for a value that can't be stored.
  */
 export class SqlTable<Row extends object> {
   /** The structure of the table, for tools that read it. */
@@ -83,7 +84,8 @@ export class SqlTable<Row extends object> {
    * Replaces the content of the window with the batches of an attempt: the first batch deletes the rows of earlier runs.
    *
    * @throws PikoError `JOB_INVALID` for a run without a window; call `insert` or `upsert` instead
-   * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`)
+   * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`), the table has no window column, or the job
+   * has items; call `merge` for these
    */
   async replace(batch: SinkBatch, rows: readonly Row[], { on = batch.sql }: SqlTableTarget = {}): Promise<void> {
     // All items of a run write rows of its window. The first batch of each item would delete the rows of the others.
@@ -97,7 +99,11 @@ export class SqlTable<Row extends object> {
 
   /**
    * Deletes the rows of the window from earlier runs. With `before`, deletes only the rows of earlier generations. Call it with the run's
-   * scope, or with `{ window, before }`. Throws as {@link replace} does.
+   * scope, or with `{ window, before }`.
+   *
+   * @throws PikoError `JOB_INVALID` for a run without a window
+   * @throws PikoError `SINK_FAILED` if a newer run has written the window (with `fenceColumn`), the table has no window column, or no fence
+   * column for `before`
    */
   async clear(scope: SinkScope | SqlTableGeneration, { on = scope.sql }: SqlTableTarget = {}): Promise<void> {
     const { window } = this.#windowOf(scope, 'clear')
@@ -140,6 +146,7 @@ export class SqlTable<Row extends object> {
    *
    * @param keyColumns the columns of the primary key or of a unique index (MySQL uses any index that matches). Default: the table's `key`
    *   and its window column
+   * @throws PikoError `SINK_FAILED` if a key column is unknown, or none is given and there is no default
    */
   async upsert(
     batch: SinkBatch,
@@ -168,7 +175,8 @@ export class SqlTable<Row extends object> {
    * @param keyColumns the columns that identify a row within its window. Together with the window and fence columns they must have a unique
    *   index. Default: the table's `key`
    * @throws PikoError `JOB_INVALID` for a run without a window
-   * @throws PikoError `SINK_FAILED` if the table has no fence column, or a newer generation has written the window
+   * @throws PikoError `SINK_FAILED` if the table has no window or fence column, a key column is unknown or none is given, or a newer
+   * generation has written the window
    */
   async merge(
     batch: SinkBatch,
