@@ -49,7 +49,7 @@ export const task: BackgroundDecorator = decorator('task', { kind: 'task' })
  * times. Calls never overlap: ticks during a call are skipped and counted, see `Service.timerStats`. If the method throws, the service
  * crashes.
  *
- * @throws PikoError `DURATION_INVALID`, `SERVICE_INVALID`
+ * @throws PikoError `DURATION_INVALID`, `SERVICE_INVALID`; `RangeError` for an interval of 0, or if both `immediate` and `after` are given
  */
 export function timer(every: Duration, options: TimerOptions = {}): BackgroundDecorator {
   const intervalMs = intervalOf(every, '@timer')

@@ -411,7 +411,7 @@ export abstract class Service implements AsyncDisposable {
     this.#living('addTask').task(name, body)
   }
 
-  /** Like `@timer`, until the next stop. @throws PikoError `SERVICE_INVALID` */
+  /** Like `@timer`, until the next stop. @throws PikoError `SERVICE_INVALID`, `DURATION_INVALID`; `RangeError` as `@timer` does */
   addTimer(
     every: Duration,
     body: (signal: AbortSignal) => unknown,

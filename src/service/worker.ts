@@ -17,7 +17,7 @@ export interface WorkerOptions extends ServiceOptions {
   readonly logLevel?: ConsoleLevel
   /** Whether the default `log` writes one JSON object per line instead of text. Default false. */
   readonly logJson?: boolean
-  /** The time limit of a stop. After it, the process ends anyway. Default `'30s'`. */
+  /** The time limit of a stop. After it, `run` ends anyway. Default `'30s'`. */
   readonly stopDeadline?: Duration
   /** Observes starts, stops and crashes in the tree. Default: writes a log line for each. */
   readonly lifeLog?: ServiceObserver
@@ -45,7 +45,7 @@ type End =
 /**
  * The root of a process: runs services until a signal, a crash or a stop.
  *
- * - SIGINT, SIGTERM and SIGHUP stop the tree within the deadline; a second signal ends the process immediately. The same signal within
+ * - SIGINT, SIGTERM and SIGHUP stop the tree within the deadline; a second signal ends `run` immediately. The same signal within
  * half a second counts once, because npm repeats a signal that the terminal has already sent.
  * - SIGUSR2 prints every service with its state, tasks and timers, and what keeps the process alive.
  *
