@@ -84,7 +84,7 @@ export class ResourcePool {
   readonly #graph = new ResourceGraph()
   readonly #arbiter = new Arbiter()
   readonly #kept: KeptLoans
-  /** The lenders, by the index of their node. */
+  /** The lenders, by the index of their class in the graph. */
   readonly #lenders: Lender[] = []
   /** The prepared maps. The maps of jobs exist as long as the process. */
   readonly #prepared = new WeakMap<ResourceMap, Prepared>()

@@ -66,7 +66,10 @@ async function allFaults(path: string, file: string, thrown: unknown): Promise<u
 
 let executions = 0
 
-/** Throws if the imported files contain wrong jobs. Ignores a missing dependency, because a file that failed to import may define it. */
+/**
+ * Throws if the imported files contain wrong jobs. Ignores wrong dependencies, because a file that failed to import may define the missing
+ * job.
+ */
 function assertJobs(modules: readonly JobModule[]): void {
   try {
     JobRegistry.of(modules)

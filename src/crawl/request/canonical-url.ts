@@ -2,7 +2,9 @@
 export const TRACKING_PARAMETERS: readonly string[] = ['utm_*', 'fbclid', 'gclid']
 
 const UNRESERVED = /^[\w.~-]$/
-/** Characters that a URL may contain only in escaped form (RFC 3986), but that browsers leave as they are. */
+/**
+ * Characters that a URL may contain only in escaped form (RFC 3986). Browsers leave most of them as they are in a query, and some in a path.
+ */
 const NEVER_PLAIN = /["<>[\\\]^`{|}]/g
 const TO_NORMALISE = /[%"<>[\\\]^`{|}]/
 const ESCAPE = /%([\dA-Fa-f]{2})/g

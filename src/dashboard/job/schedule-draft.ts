@@ -83,7 +83,7 @@ export function scheduleOf(
 const WITH_OPTION = new Set(['kind', 'cron', 'timezone', 'dst', 'everyMs', 'anchor', 'at', 'start', 'end'])
 
 /**
- * Returns a schedule as options of `piko schedules set`: as JSON if it has something that they can't express, such as a calendar. Pure.
+ * Returns a schedule as options of `piko schedules set`: as `--schedule` with JSON if the other options can't express it. Pure.
  *
  * @param windows the option `windows` of the job, to whose start the command aligns a fixed interval
  */

@@ -136,8 +136,8 @@ export const SKIPPED: Readonly<Record<string, string>> = {
 }
 
 /**
- * Explains why a window is not in the ledger. Undefined if there is no such window, or if the instant is a tick of the schedule, which
- * `whyNoRun` explains.
+ * Explains why a window is not in the ledger. Undefined if there is no such window, or if it is never due. Also undefined for a tick of the
+ * schedule, which `whyNoRun` explains, unless planning left the window out.
  */
 function unrunReason(tick: Date, { unrun, run, due, isPaused }: WhyFacts): string | undefined {
   if (!unrun || run) return undefined

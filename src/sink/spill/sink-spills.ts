@@ -13,7 +13,7 @@ const MAX_NOTES_MS = 500
 export interface SinkSpillsParts {
   readonly durable: DurableParts
   readonly env: SinkEnv
-  /** Opens a sink, once. */
+  /** Opens a sink, unless it is open already. */
   readonly open: (owned: OwnedSink) => Promise<void>
 }
 

@@ -28,7 +28,7 @@ export class Delivered {
   /**
    * Parses the text of {@link toString}.
    *
-   * @throws SyntaxError for any other text
+   * @throws SyntaxError if the text is not JSON. The shape of the JSON is not checked
    */
   static from(text: string): Delivered {
     if (text === '') return Delivered.none
