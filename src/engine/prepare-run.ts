@@ -39,10 +39,7 @@ export class PrepareRun {
    * @throws PikoError `CONFIG_INVALID`
    */
   storable(job: JobDefinition, config: unknown): unknown {
-    const saved = this.#inForce(job.id)
-    // Most jobs have no config, so there is nothing to check.
-    if (!saved && config === undefined && !job.spec.config) return undefined
-    return storableConfig(job, config, saved?.config)
+    return storableConfig(job, config, this.#inForce(job.id)?.config)
   }
 
   /**
@@ -62,8 +59,6 @@ export class PrepareRun {
    */
   configOf(job: JobDefinition, own: unknown): unknown {
     const saved = this.#inForce(job.id)
-    // Most jobs have no config. Their handlers get an empty object, a new one for each run.
-    if (!saved && own === undefined && !job.spec.config) return {}
     try {
       return parseConfig(job, mergeConfig(saved?.config, own))
     } catch (thrown) {

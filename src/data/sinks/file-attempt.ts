@@ -37,6 +37,12 @@ export interface AttemptOptions {
   readonly scope: SinkScope
 }
 
+/** Rows of one part. */
+interface EncodedRows {
+  readonly encoded: unknown
+  readonly count: number
+}
+
 interface OpenFile {
   readonly file: FileWriter
   readonly encoder: RowEncoder
@@ -79,9 +85,9 @@ export class FileAttempt {
   }
 
   /** Encodes rows, divided into the parts to which they belong. */
-  async #encode(rows: readonly object[]): Promise<{ readonly encoded: unknown; readonly count: number }[]> {
+  async #encode(rows: readonly object[]): Promise<EncodedRows[]> {
     const { partRows } = this.#options
-    const parts: { readonly encoded: unknown; readonly count: number }[] = []
+    const parts: EncodedRows[] = []
     if (rows.length === 0) return parts
     const { encoder, rows: written } = this.#open ?? (await this.#begin())
     for (let from = 0, room = partRows - written; from < rows.length; from += room, room = partRows) {

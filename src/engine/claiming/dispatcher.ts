@@ -258,13 +258,9 @@ export class Dispatcher extends LoopService {
   /** Passes the claims to the executor. A run that must wait for its rate limit needs no slot during this wait. */
   #handOver(claims: readonly Claim[], nodeId: string): void {
     const now = this.#parts.clock.monotonic()
-    const early = new Map<number, Claim[]>()
-    for (const claim of claims) {
-      const opensAt = claim.place?.opensAt
-      if (opensAt === undefined || opensAt <= now) this.#parts.executor.take(claim, nodeId, this.#source)
-      else if (!early.get(opensAt)?.push(claim)) early.set(opensAt, [claim])
-    }
-    for (const [opensAt, group] of early)
+    const isEarly = ({ place }: Claim): boolean => place !== undefined && place.opensAt > now
+    for (const claim of claims) if (!isEarly(claim)) this.#parts.executor.take(claim, nodeId, this.#source)
+    for (const [opensAt = now, group] of Map.groupBy(claims.filter(isEarly), ({ place }) => place?.opensAt))
       this.#parts.executor.takeEarly(group, Math.ceil(opensAt - now), nodeId, this.#source)
   }
 

@@ -11,6 +11,8 @@ import type { JobDefinition } from '../spec.ts'
  * @throws PikoError `CONFIG_INVALID` with every problem, each with its path and what was expected
  */
 export function parseConfig(job: JobDefinition, overrides: unknown): unknown {
+  // Most jobs have no config. Their handlers get an empty object, a new one for each run.
+  if (overrides === undefined && !job.spec.config) return {}
   return parsedBy(aboutConfig(job), overrides ?? {}, checked(job, overrides))
 }
 
