@@ -41,6 +41,8 @@ export interface Route<
   readonly path: string
   /** The lowest role that may use the route. */
   readonly role: Role
+  /** Finds the lowest role that may make a request; undefined if `role` may make all of them. */
+  readonly roleFor: ((request: RoutedRequest) => Role) | undefined
   /** The verb that the audit records; undefined if it records nothing. */
   readonly audit: string | undefined
   /** Finds what a request is about. If it returns undefined, a token that is limited to some jobs may not make the request. */
@@ -80,6 +82,8 @@ interface RouteInput<
   /** Whether the audit does not record requests, and they accept no reason, as for a preview by POST. Default: true for a GET. */
   readonly isRead?: boolean
   readonly job?: (request: RoutedRequest) => JobOf | undefined
+  /** Finds the lowest role that may make a request. Default: `role`. */
+  readonly roleFor?: (request: RoutedRequest) => Role
   readonly params?: Params
   readonly query?: Query
   readonly headers?: Fields
@@ -119,6 +123,7 @@ export function route<
     ...{ id, method, path: input.path, role: input.role, summary: input.summary },
     audit: isRead ? undefined : id,
     job: input.job ?? jobOf,
+    roleFor: input.roleFor,
     description: input.description,
     params: (input.params ?? NONE) as Params,
     query: (isRead || hasBody ? query : query.extend({ reason: REASON })) as Query,

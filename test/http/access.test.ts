@@ -9,6 +9,7 @@ import { isMatch, mayReach } from '../../src/access/job-globs.ts'
 import { digestOf } from '../../src/access/token.ts'
 import { ANY_ROUTES, type AnyRoute, STREAMS } from '../../src/api/routes.ts'
 import type { Piko } from '../../src/app/piko.ts'
+import { createClient, type LiveEvent } from '../../src/client/index.ts'
 import { isLoopback } from '../../src/access/loopback.ts'
 import { hostOf, isOwnHost, isOwnOrigin } from '../../src/http/access/addresses.ts'
 import { HttpService } from '../../src/http/http-service.ts'
@@ -182,6 +183,43 @@ describeEachStore((store) => {
     ])
     const listed = await ask(`${url}/audit?verb=jobs.pause`, { token })
     expect(listed.body).toMatchObject({ items: [{ verb: 'jobs.pause', reason: 'closed', outcome: 'done' }] })
+  })
+
+  it('shows events of the audit only to a role that may read the audit, in pages and in the stream', async () => {
+    await store.empty()
+    const { app, url } = await serve(store, { require_token: true })
+    const refusals = recordEvents(app, 'request.refused')
+    const next = (await app.live.page()).next
+    const read = async (role: 'viewer' | 'operator'): Promise<LiveEvent[]> => {
+      const { token } = await app.tokens.create({ name: role, role })
+      const page = await ask(`${url}/events/page?after=${next}&jobs=sync_orders`, { token })
+      const client = createClient({ url: url.replace('/api/v1', ''), token })
+      const streamed: LiveEvent[] = []
+      for await (const item of client.events({ after: next, jobs: ['sync_orders'] })) {
+        if ('at' in item) streamed.push(item)
+        if (item.kind === 'job' && item.change === 'resumed') break
+      }
+      const items = page.body['items'] as LiveEvent[]
+      expect(streamed).toEqual(items.slice(0, streamed.length))
+      return streamed
+    }
+    await app.jobs.pause('sync_orders')
+    await app.jobs.resume('sync_orders')
+    await eventually(async () => {
+      const { items } = await app.live.page({ after: next })
+      expect(items).toEqual(expect.arrayContaining([expect.objectContaining({ kind: 'job', change: 'resumed' })]))
+    })
+    const kindsOf = async (role: 'viewer' | 'operator'): Promise<Set<unknown>> =>
+      new Set((await read(role)).map(({ kind }) => kind))
+    expect(await kindsOf('viewer')).toEqual(new Set(['job']))
+    expect(await kindsOf('operator')).toEqual(new Set(['job', 'audit']))
+    const { token } = await app.tokens.create({ name: 'curious', role: 'viewer' })
+    for (const path of ['/events', '/events/page'])
+      expect(await ask(`${url}${path}?kinds=run,audit`, { token })).toMatchObject({
+        status: 403,
+        body: { code: 'ACCESS_DENIED', details: { needs: 'operator', has: 'viewer' } },
+      })
+    expect(refusals.length).toBe(2)
   })
 })
 

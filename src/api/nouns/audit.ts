@@ -24,12 +24,15 @@ export const change = z.object({
   endedAt: instant.optional(),
 })
 
+/** The lowest role that may read the audit, also as events of the fleet. */
+export const AUDIT_ROLE = 'operator'
+
 export const AUDIT = [
   route({
     id: 'audit.list',
     method: 'GET',
     path: '/audit',
-    role: 'operator',
+    role: AUDIT_ROLE,
     summary: 'Lists changes, newest first: who, what, when, why, and the states before and after.',
     query: z.strictObject({
       jobId: jobId.optional(),

@@ -4,7 +4,8 @@ import { BACKFILL_STATES } from '../../ledger/backfill.ts'
 import { BATCH_STATES } from '../../run/batch.ts'
 import { RUN_STATES } from '../../run/run.ts'
 import { type RoutedRequest, route } from '../route.ts'
-import type { JobOf } from '../actor.ts'
+import type { JobOf, Role } from '../actor.ts'
+import { AUDIT_ROLE } from './audit.ts'
 import { count, instant, jobId, listOf, wholeText } from '../values.ts'
 
 const MAX_JOBS = 100
@@ -51,12 +52,19 @@ const query = z.strictObject({
     .meta({ description: 'The id of the last event that you know. Without it, you get those from now on.' }),
   kinds: listOf(z.enum(LIVE_KINDS), LIVE_KINDS.length)
     .optional()
-    .meta({ description: 'Only these kinds, separated by commas.' }),
+    .meta({
+      description:
+        'Only these kinds, separated by commas. `audit` needs the role operator. Default: all that your role may read.',
+    }),
   jobs: listOf(jobId, MAX_JOBS).optional().meta({ description: 'Only events of these jobs, separated by commas.' }),
 })
 
 function jobsOf({ query: { jobs } }: RoutedRequest): JobOf | undefined {
   return Array.isArray(jobs) ? { jobs: jobs as string[] } : undefined
+}
+
+function roleFor({ query: { kinds } }: RoutedRequest): Role {
+  return Array.isArray(kinds) && kinds.includes('audit') ? AUDIT_ROLE : 'viewer'
 }
 
 const EXAMPLE = {
@@ -75,7 +83,7 @@ export const LIVE_FOLLOW = route({
   method: 'GET',
   path: '/events',
   role: 'viewer',
-  job: jobsOf,
+  ...{ roleFor, job: jobsOf },
   summary: 'Streams the events of the fleet as server-sent events.',
   query,
   headers: z.object({ 'last-event-id': wholeText(0).optional() }),
@@ -95,7 +103,7 @@ export const LIVE = [
     method: 'GET',
     path: '/events/page',
     role: 'viewer',
-    job: jobsOf,
+    ...{ roleFor, job: jobsOf },
     summary: 'Returns the events of the fleet after an id.',
     description: 'For clients that cannot read the stream. Call it again with `next` as `after`.',
     query,

@@ -6,7 +6,7 @@ import type { Actor } from '../../access/actor.ts'
 import { isPikoError, PikoError } from '../../errors.ts'
 import type { Events } from '../../events.ts'
 import type { Access } from '../../operations/tokens/access.ts'
-import type { JobOf } from '../../api/actor.ts'
+import type { JobOf, Role } from '../../api/actor.ts'
 import { assertJobs, assertRole } from './allowed.ts'
 import { type AccessRules, actorOf, assertOwnSite } from './authenticate.ts'
 import { sessionRoutes } from './session.ts'
@@ -17,6 +17,12 @@ declare module 'fastify' {
     actor: Actor
     /** Checks the token or the session again, for long responses. @throws PikoError `TOKEN_INVALID` if it is no longer valid */
     authenticate(): Promise<Actor>
+    /**
+     * Checks that the actor has a role, if the request needs more than its route.
+     *
+     * @throws PikoError `ACCESS_DENIED`
+     */
+    assertRole(role: Role): Promise<void>
     /**
      * Checks that the actor may use the jobs of the request.
      *
@@ -67,6 +73,9 @@ export async function addAccess(server: FastifyInstance, options: AccessOptions)
   server.decorateRequest('actor')
   server.decorateRequest('authenticate', function (this: FastifyRequest) {
     return actorOf(this, access, options)
+  })
+  server.decorateRequest('assertRole', function (this: FastifyRequest, role: Role) {
+    return noting(events, this, async () => assertRole(this.actor, role))
   })
   server.decorateRequest('assertJobs', function (this: FastifyRequest, about: JobOf | undefined) {
     return noting(events, this, () => assertJobs(this.actor, about, access))

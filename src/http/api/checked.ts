@@ -43,12 +43,14 @@ function checkedRequest(route: AnyRoute, raw: RawRequest): CheckedRequest {
 }
 
 /**
- * Checks a request, and that its token may use the jobs that the request is about. Each route needs both checks before it answers.
+ * Checks a request, and that its token may make it: that its role suffices, and that it may use the jobs that the request is about. Each
+ * route needs these checks before it answers.
  *
  * @throws PikoError `REQUEST_INVALID`, `ACCESS_DENIED`
  */
 export async function allowedRequest(route: AnyRoute, request: FastifyRequest): Promise<CheckedRequest> {
   const checked = checkedRequest(route, request)
+  if (route.roleFor) await request.assertRole(route.roleFor(checked))
   await request.assertJobs(route.job?.(checked))
   return checked
 }

@@ -1,5 +1,6 @@
 import type { Handlers } from '../handler.ts'
+import { readableKinds } from '../live/readable-kinds.ts'
 
 export const liveHandlers: Handlers<'live'> = {
-  'live.page': (app, { query }) => app.live.page(query),
+  'live.page': (app, { query, actor }) => app.live.page({ ...query, kinds: readableKinds(actor, query.kinds) }),
 }

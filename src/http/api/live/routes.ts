@@ -2,14 +2,16 @@ import type { FastifyInstance } from 'fastify'
 import { LIVE_FOLLOW } from '../../../api/nouns/live.ts'
 import { RUN_FOLLOW } from '../../../api/nouns/run-follow.ts'
 import { Live } from '../../../operations/live/live.ts'
+import type { LiveKind } from '../../../live/live-event.ts'
 import type { FollowOptions } from '../../../operations/runs/follow-run.ts'
 import { allowedRequest } from '../checked.ts'
 import type { ApiApp } from '../handler.ts'
 import { OpenStreams } from './open-streams.ts'
+import { readableKinds } from './readable-kinds.ts'
 import { writeRunNews } from './run-stream.ts'
 import { writeEvents } from './stream.ts'
 
-type EventsQuery = Readonly<{ after?: number; kinds?: never[]; jobs?: string[] }>
+type EventsQuery = Readonly<{ after?: number; kinds?: LiveKind[]; jobs?: string[] }>
 
 /** Adds the streams of server-sent events. */
 export function liveRoutes(server: FastifyInstance, app: Pick<ApiApp, 'live' | 'runs'>): void {
@@ -18,7 +20,8 @@ export function liveRoutes(server: FastifyInstance, app: Pick<ApiApp, 'live' | '
     config: { piko: { role: LIVE_FOLLOW.role, route: LIVE_FOLLOW } },
     handler: async (request, reply) => {
       const { query, headers } = await allowedRequest(LIVE_FOLLOW, request)
-      const { after, ...filter } = query as EventsQuery
+      const { after, kinds, jobs } = query as EventsQuery
+      const filter = { kinds: readableKinds(request.actor, kinds), jobs }
       const reader = Live.reader(app.live, lastId(headers) ?? after)
       await streams.serve(
         request,
