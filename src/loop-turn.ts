@@ -53,8 +53,15 @@ export const loopTurn = new LoopTurn()
 /** After how many items the clock is read. */
 const SLICE = 50
 
-/** Maps many items in slices, with turns of the event loop in between. A few items are mapped in the current turn. */
-export async function mapInTurns<T, U>(items: readonly T[], fn: (item: T, index: number) => U): Promise<U[]> {
+/**
+ * Maps many items in slices, with turns of the event loop in between. A few items are mapped in the current turn and returned without a
+ * promise, which would cost more than they do.
+ */
+export function mapInTurns<T, U>(items: readonly T[], fn: (item: T, index: number) => U): U[] | Promise<U[]> {
+  return items.length > SLICE || loopTurn.isDue(false) ? mapInSlices(items, fn) : items.map(fn)
+}
+
+async function mapInSlices<T, U>(items: readonly T[], fn: (item: T, index: number) => U): Promise<U[]> {
   const mapped: U[] = []
   // Copied, because the caller may change the list between slices.
   const given = items.slice()

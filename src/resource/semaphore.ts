@@ -40,10 +40,7 @@ export class Semaphore {
   async acquire(signal?: AbortSignal, count = 1): Promise<void> {
     if (count > this.size) throw new RangeError(`${count} slots were requested of ${this.size}`)
     if (signal?.aborted) throw toError(signal.reason)
-    if (this.#waiters.size === 0 && this.#active + count <= this.size) {
-      this.#active += count
-      return
-    }
+    if (this.tryAcquire(count)) return
     await new Promise<void>((resolve, reject) => {
       const leave = (): void => {
         this.#waiters.delete(waiter)
@@ -63,6 +60,13 @@ export class Semaphore {
       this.#waiters.add(waiter)
       signal?.addEventListener('abort', leave, { once: true })
     })
+  }
+
+  /** Takes `count` slots together if they are free and no request waits. Returns whether it has taken them. */
+  tryAcquire(count = 1): boolean {
+    if (this.#waiters.size > 0 || this.#active + count > this.size) return false
+    this.#active += count
+    return true
   }
 
   /** Gives back `count` slots and serves the next waiters. */

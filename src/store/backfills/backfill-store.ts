@@ -1,3 +1,4 @@
+import type { Selectable } from 'kysely'
 import { toJson } from '../../json/json.ts'
 import type { BackfillState } from '../../ledger/backfill.ts'
 import type { Database } from '../connection/database.ts'
@@ -8,6 +9,8 @@ import { backfillOf, type BackfillRow, lockBackfill, type NewBackfill } from './
 import { type BackfillPlan, type BackfillStep, stepBackfill } from './backfill-step.ts'
 import { noteRows } from '../events/notes.ts'
 import { insertedId } from '../statements/inserted-id.ts'
+import { reusedStatement } from '../statements/reused-statement.ts'
+import type { Tables } from '../tables.ts'
 
 export interface BackfillFilter {
   readonly jobId?: string
@@ -21,6 +24,17 @@ export interface BackfillFilter {
 /** The maximum number of windows that one statement reads or cancels. */
 const SWEPT = 500
 const ENDED: ReadonlySet<BackfillState> = new Set(['succeeded', 'failed', 'cancelled'])
+
+type UnfinishedRow = Readonly<Pick<Selectable<Tables['piko_backfill']>, 'id' | 'job_id' | 'state'>>
+
+/** The leader reads these every second. */
+const unfinishedRows = reusedStatement([], (db) =>
+  db
+    .selectFrom('piko_backfill')
+    .select(['id', 'job_id', 'state'])
+    .where('state', 'in', ['running', 'cancelling'])
+    .orderBy('id'),
+)
 
 /**
  * Stores backfills: for each, a range of windows and a cursor in it.
@@ -89,12 +103,8 @@ export class BackfillStore {
 
   /** Returns the backfills that a leader must work on. */
   async unfinished(): Promise<{ id: number; jobId: string; state: BackfillState }[]> {
-    const rows = await this.#database.db
-      .selectFrom('piko_backfill')
-      .select(['id', 'job_id', 'state'])
-      .where('state', 'in', ['running', 'cancelling'])
-      .orderBy('id')
-      .execute()
+    const { db, dialect } = this.#database
+    const { rows } = await db.executeQuery<UnfinishedRow>(unfinishedRows(db, dialect, {}))
     return rows.map((row) => ({ id: row.id, jobId: row.job_id, state: row.state }))
   }
 

@@ -5,7 +5,8 @@ import { fromJson } from '../../json/json.ts'
 import type { Database } from '../connection/database.ts'
 import type { NewRun } from '../runs/new-run.ts'
 import { optionalDate } from '../runs/run-row.ts'
-import type { BatchSliceTable } from '../tables.ts'
+import type { BatchSliceTable, Tables } from '../tables.ts'
+import { reusedStatement } from '../statements/reused-statement.ts'
 import { inPages } from '../statements/pages.ts'
 import { soundRows } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'
@@ -36,6 +37,20 @@ export const MAX_OPEN = 100
 const PAGE = 200
 /** The maximum number of batches that one call deletes. */
 const DELETED = 50
+
+type UnfinishedRow = Readonly<Pick<Selectable<Tables['piko_batch']>, 'id' | 'job_id' | 'state'>>
+
+/** The leader reads these every second. */
+const unfinishedRows = reusedStatement(['after'], (db, _dialect, { after }) =>
+  db
+    .selectFrom('piko_batch')
+    .select(['id', 'job_id', 'state'])
+    .where('state', 'in', ['running', 'cancelling'])
+    .where('finished_at', 'is', null)
+    .where('id', '>', after)
+    .orderBy('id')
+    .limit(MAX_OPEN),
+)
 
 /**
  * Stores batches: many runs of one job as one object. A batch stores the id ranges of its runs, so runs without a batch cost nothing.
@@ -90,15 +105,8 @@ export class BatchStore {
 
   /** Returns the batches that a leader must work on: at most 100, after the given id. */
   async unfinished(after: number): Promise<{ id: number; jobId: string; state: BatchState }[]> {
-    const rows = await this.#database.db
-      .selectFrom('piko_batch')
-      .select(['id', 'job_id', 'state'])
-      .where('state', 'in', ['running', 'cancelling'])
-      .where('finished_at', 'is', null)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(MAX_OPEN)
-      .execute()
+    const { db, dialect } = this.#database
+    const { rows } = await db.executeQuery<UnfinishedRow>(unfinishedRows(db, dialect, { after }))
     return rows.map((row) => ({ id: row.id, jobId: row.job_id, state: row.state }))
   }
 

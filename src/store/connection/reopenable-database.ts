@@ -28,9 +28,9 @@ export class ReopenableDatabase implements Database {
       get maxStatementBytes() {
         return maxStatementBytes()
       },
-      query: async (sql, params) => (await this.#opened()).sql.query(sql, params),
-      exec: async (sql, params) => (await this.#opened()).sql.exec(sql, params),
-      transaction: async (fn, options) => (await this.#opened()).sql.transaction(fn, options),
+      query: (sql, params) => this.#with((database) => database.sql.query(sql, params)),
+      exec: (sql, params) => this.#with((database) => database.sql.exec(sql, params)),
+      transaction: (fn, options) => this.#with((database) => database.sql.transaction(fn, options)),
     }
   }
 
@@ -79,16 +79,16 @@ export class ReopenableDatabase implements Database {
   readonly connectionIds = (): readonly number[] => this.#current?.connectionIds() ?? []
 
   // These are fields and not methods, so that they can be destructured.
-  readonly transaction = async <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
-    (await this.#opened()).transaction(fn)
+  readonly transaction = <T>(fn: (trx: Transaction<Tables>) => Promise<T>): Promise<T> =>
+    this.#with((database) => database.transaction(fn))
 
-  readonly enter = async <T>(body: () => Promise<T>): Promise<T> => (await this.#opened()).enter(body)
+  readonly enter = <T>(body: () => Promise<T>): Promise<T> => this.#with((database) => database.enter(body))
 
   readonly isInside = (): boolean => this.#current?.isInside() ?? false
 
   readonly assertOutside = (what: string): void => this.#current?.assertOutside(what)
 
-  readonly retry = async <T>(fn: () => Promise<T>): Promise<T> => (await this.#opened()).retry(fn)
+  readonly retry = <T>(fn: () => Promise<T>): Promise<T> => this.#with((database) => database.retry(fn))
 
   readonly cut = (): void => this.#current?.cut()
 
@@ -104,7 +104,12 @@ export class ReopenableDatabase implements Database {
     throw new PikoError('DATABASE_UNREACHABLE', 'the store is not open: it is starting, restarting or stopped')
   }
 
-  async #opened(): Promise<Database> {
-    return this.#current ?? (await this.#opening) ?? this.#open
+  /** Waits only while the database opens, because another promise for each call would delay every run. */
+  #with<T>(use: (database: Database) => Promise<T>): Promise<T> {
+    return this.#current ? use(this.#current) : this.#onceOpen(use)
+  }
+
+  async #onceOpen<T>(use: (database: Database) => Promise<T>): Promise<T> {
+    return use((await this.#opening) ?? this.#open)
   }
 }

@@ -9,6 +9,7 @@ import { optionalDate } from '../runs/run-row.ts'
 import { isActive } from '../runs/run-states.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import { halved } from '../statements/halved.ts'
+import { reusedStatement } from '../statements/reused-statement.ts'
 import type { JobTable, Tables } from '../tables.ts'
 import { assertSound } from '../values/broken-row.ts'
 import type { BrokenRows } from '../values/broken-rows.ts'
@@ -24,6 +25,27 @@ const ALL_JOBS: PlanScope = { except: [] }
 
 /** The maximum number of rows in one statement. */
 const MAX_ROWS = 1_000
+
+interface AgendaRow {
+  readonly now: Date | string
+  readonly plan_at: Date | string | null
+  readonly edited: string | null
+}
+
+function agendaQuery(db: Kysely<Tables>, dialect: Dialect, scope: PlanScope) {
+  const next = db
+    .selectFrom('piko_job')
+    .select('plan_at')
+    .where('plan_at', 'is not', null)
+    .where('is_paused', '=', 0)
+    .where((eb) => inScope(eb, scope))
+    .orderBy('plan_at')
+    .limit(1)
+  const edited = db.selectFrom('piko_job').select('id').where(IS_EDITED).limit(1)
+  return db.selectNoFrom([dialect.now().as('now'), next.as('plan_at'), edited.as('edited')])
+}
+
+const agendaOfAll = reusedStatement([], (db, dialect) => agendaQuery(db, dialect, ALL_JOBS))
 
 /** What the planner reads and writes: the jobs that are due for planning, and what it has decided about them. */
 export class PlanStore {
@@ -192,18 +214,10 @@ export class PlanStore {
 
   async agenda(scope = ALL_JOBS): Promise<Agenda> {
     const { db, dialect } = this.#database
-    const next = db
-      .selectFrom('piko_job')
-      .select('plan_at')
-      .where('plan_at', 'is not', null)
-      .where('is_paused', '=', 0)
-      .where((eb) => inScope(eb, scope))
-      .orderBy('plan_at')
-      .limit(1)
-    const edited = db.selectFrom('piko_job').select('id').where(IS_EDITED).limit(1)
-    const row = await db
-      .selectNoFrom([dialect.now().as('now'), next.as('plan_at'), edited.as('edited')])
-      .executeTakeFirstOrThrow()
+    const isAll = 'except' in scope && scope.except.length === 0
+    const query = isAll ? agendaOfAll(db, dialect, {}) : agendaQuery(db, dialect, scope).compile()
+    const [row] = (await db.executeQuery<AgendaRow>(query)).rows
+    if (!row) throw new Error('the database has not returned its time')
     const now = dialect.date(row.now)
     return {
       now,

@@ -10,7 +10,7 @@ import { note, noteRows, runGroups } from '../events/notes.ts'
 import type { Tables } from '../tables.ts'
 import { fenceOf } from './fence.ts'
 import { type Finish, type FinishResult, phasesOfMany, phasesOfOne } from './finish.ts'
-import { guarded, settleWindows } from './guarded.ts'
+import { guarded, settleWindows, success, usualSuccess } from './guarded.ts'
 
 const NONE_LOST: FinishResult = { lost: [], cancelled: [] }
 
@@ -161,16 +161,14 @@ async function succeed(
   nodeId: string,
   { finishes, versions }: SameVersions,
 ): Promise<number> {
+  const usual = versions === NO_VERSIONS ? usualSuccess(db, dialect, nodeId, finishes) : undefined
+  if (usual) return Number((await db.executeQuery(usual)).numAffectedRows)
   const arms = [...versions].flatMap(([jobId, version]) =>
     version === undefined ? [] : sql`WHEN ${jobId} THEN ${sql.lit(version)}`,
   )
   const used = sql<number | null>`CASE job_id ${sql.join(arms, sql` `)} ELSE config_version END`
   const { numUpdatedRows } = await guarded(db, dialect, nodeId, claimsOf(finishes))
-    .set({
-      ...{ state: 'succeeded', error: null, finished_at: dialect.now() },
-      ...(arms.length > 0 && { config_version: used }),
-      ...phasesOfMany(finishes),
-    })
+    .set({ ...success(dialect), ...(arms.length > 0 && { config_version: used }), ...phasesOfMany(finishes) })
     .executeTakeFirstOrThrow()
   return Number(numUpdatedRows)
 }

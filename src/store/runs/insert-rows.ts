@@ -4,6 +4,7 @@ import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
 import { note } from '../events/notes.ts'
 import { bulkInsert, type Cell, NOW } from '../statements/bulk-insert.ts'
+import { InsertOne } from '../statements/insert-one.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import type { Tables } from '../tables.ts'
 
@@ -42,11 +43,20 @@ export type NewRow = Readonly<Record<Exclude<(typeof COLUMNS)[number], 'config' 
 /** The table's default values of omitted columns. Any column that is not listed here has the default null. */
 const DEFAULTS: Partial<Record<(typeof COLUMNS)[number], Cell>> = { state: 'queued', kind: 'manual', priority: 0 }
 
+const INSERT_ONE = new InsertOne('piko_run', [...COLUMNS, ...FIRST_CLAIM_COLUMNS], DEFAULTS)
+
+function cellOf(row: NewRow, name: (typeof COLUMNS)[number] | (typeof FIRST_CLAIM_COLUMNS)[number]): Cell {
+  return name in row ? row[name as (typeof COLUMNS)[number]] : (row.claim?.[name as keyof FirstClaim] ?? null)
+}
+
 /**
  * Builds the statement that inserts runs, which are either all claimed or all not claimed. It omits columns that have their default in all
  * rows. On SQLite, the statement returns the ids.
  */
 export function insertRunsText(dialect: Dialect, rows: readonly NewRow[]): CompiledQuery {
+  const [only] = rows
+  const single = only && rows.length === 1 ? INSERT_ONE.statement(dialect, (name) => cellOf(only, name)) : undefined
+  if (single) return single
   const ending = dialect.name === 'sqlite' ? ' RETURNING id' : ''
   const columns = new Map<string, readonly Cell[]>()
   for (const name of COLUMNS) {
@@ -86,13 +96,27 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
       const inserting = db.executeQuery<{ id: number }>(insertRunsText(dialect, part.map(rowAt)))
       // This statement need not wait for the answer to the previous one, because a connection executes its statements in order.
       if (dialect.name === 'mysql' && part.length > 1) step ??= autoIncrementStep(db)
-      const [answer, each = 0] = await Promise.all([inserting, step])
+      const [answer, each] = step ? await Promise.all([inserting, step]) : [await inserting, 0]
       const given = dialect.name === 'sqlite' ? answer.rows.map(({ id }) => id) : idsOf(answer, each, part.length)
       part.forEach((index, place) => (ids[index] = given[place] as number))
     }
   }
   note(db, () => newRunGroups(rows, ids))
   return ids
+}
+
+/** The maximum number of rows that one statement stores without a transaction. The commit of more rows needs a turn of the event loop. */
+const MAX_ALONE = 100
+
+/** Whether `insertRuns` needs only one short statement. */
+export function isOneStatement(dialect: Dialect, rows: readonly NewRow[]): boolean {
+  const [first] = rows
+  if (rows.length === 1) return true
+  if (!first || rows.length > MAX_ALONE) return false
+  const isClaimed = first.claim !== undefined
+  if (rows.some(({ claim }) => (claim !== undefined) !== isClaimed)) return false
+  const [, ...others] = statementsOf(dialect, rows, (row) => row)
+  return others.length === 0
 }
 
 /** Returns the new runs in the form of events. */

@@ -28,10 +28,10 @@ export class Checkpointer {
   }
 
   /** Commits without a checkpoint. Then starts a checkpoint without waiting for it. */
-  async commit(commit: () => Promise<void>): Promise<void> {
+  commit(commit: () => void): void {
     if (this.#held++ === 0) this.#setAutomatic(false)
     try {
-      await commit()
+      commit()
     } finally {
       void this.#ask().then(() => {
         if (--this.#held === 0) this.#resume()

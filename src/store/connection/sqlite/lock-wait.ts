@@ -38,21 +38,26 @@ export class LockWait {
   }
 
   /**
-   * Executes a statement outside a transaction, or begins a transaction.
+   * Executes a statement outside a transaction, or begins a transaction. Returns a promise only if `execute` does or the file is locked,
+   * because promises cost more than a small statement.
    *
    * @throws PikoError `DATABASE_LOCKED` after 10 s
    */
-  async run<T>(isRead: boolean, execute: () => Promise<T>): Promise<T> {
+  run<T>(isRead: boolean, execute: () => T | Promise<T>): T | Promise<T> {
     if (this.#trying && !isRead) return this.#wait(execute)
-    try {
-      return await execute()
-    } catch (error) {
+    const waitIfLocked = (error: unknown): Promise<T> => {
       if (!isLocked(error)) throw error
       return this.#wait(execute)
     }
+    try {
+      const result = execute()
+      return result instanceof Promise ? result.catch(waitIfLocked) : result
+    } catch (error) {
+      return waitIfLocked(error)
+    }
   }
 
-  async #wait<T>(execute: () => Promise<T>): Promise<T> {
+  async #wait<T>(execute: () => T | Promise<T>): Promise<T> {
     const since = performance.now()
     while (this.#trying) await this.#away(this.#trying.promise)
     const trying = (this.#trying = Promise.withResolvers<void>())
@@ -64,7 +69,7 @@ export class LockWait {
     }
   }
 
-  async #tryOften<T>(since: number, execute: () => Promise<T>): Promise<T> {
+  async #tryOften<T>(since: number, execute: () => T | Promise<T>): Promise<T> {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(MAX_PAUSE_MS, 2 * pauseMs)) {
       try {
         return await execute()

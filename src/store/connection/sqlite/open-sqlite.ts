@@ -15,7 +15,7 @@ import { nodeSqlite } from '../../../sql/node-sqlite.ts'
 import { returnsRows } from './returns-rows.ts'
 import { compiledToObject, copiedToObject, type ToObject } from './row-objects.ts'
 
-const CACHED_STATEMENTS = 200
+const CACHED_STATEMENTS = 100
 /** From this number of rows on, a function that is compiled for the statement's columns is worth its compilation. */
 const MANY_ROWS = 100
 
@@ -27,7 +27,7 @@ const MANY_ROWS = 100
  *
  * @param path a file, or `:memory:`
  */
-export function openSqlite(path: string): SqliteDatabase {
+export function openSqlite(path: string): OpenedSqlite {
   if (path !== ':memory:') makeFolder(dirname(path))
   const database = new (nodeSqlite().DatabaseSync)(path)
   database.function(SQLITE_CRC32, { deterministic: true }, (text) => crc32(String(text)))
@@ -44,29 +44,46 @@ export function openSqlite(path: string): SqliteDatabase {
   return new CachingDatabase(database)
 }
 
-/** Caches the most recently used prepared statements by their text; at most {@link CACHED_STATEMENTS}. */
-class CachingDatabase implements SqliteDatabase {
+/** An open file whose statements are prepared once. */
+export interface OpenedSqlite extends SqliteDatabase {
+  prepare(text: string): PreparedStatement
+}
+
+/** A prepared statement. */
+export interface PreparedStatement extends SqliteStatement {
+  /** Whether the rows that it returns are rows that it has changed. */
+  readonly returnsChanges: boolean
+}
+
+/**
+ * Caches the most recently used prepared statements by their text; at most twice {@link CACHED_STATEMENTS}. When the recent ones are that
+ * many, they become the earlier ones, and the earlier ones that have not been used since are dropped.
+ */
+class CachingDatabase implements OpenedSqlite {
   readonly #database: DatabaseSync
-  readonly #statements = new Map<string, SqliteStatement>()
+  #recent = new Map<string, PreparedStatement>()
+  #earlier: ReadonlyMap<string, PreparedStatement> = new Map()
 
   constructor(database: DatabaseSync) {
     this.#database = database
   }
 
-  prepare(text: string): SqliteStatement {
-    const known = this.#statements.get(text)
-    if (known) this.#statements.delete(text)
-    const prepared = known ?? new BoundStatement(wholly(this.#database.prepare(text), text), returnsRows(text))
-    this.#statements.set(text, prepared)
-    if (this.#statements.size > CACHED_STATEMENTS) {
-      const [oldest] = this.#statements.keys()
-      if (oldest !== undefined) this.#statements.delete(oldest)
+  prepare(text: string): PreparedStatement {
+    const recent = this.#recent.get(text)
+    if (recent) return recent
+    if (this.#recent.size >= CACHED_STATEMENTS) {
+      this.#earlier = this.#recent
+      this.#recent = new Map()
     }
+    const prepared =
+      this.#earlier.get(text) ?? new BoundStatement(wholly(this.#database.prepare(text), text), returnsRows(text))
+    this.#recent.set(text, prepared)
     return prepared
   }
 
   close(): void {
-    this.#statements.clear()
+    this.#recent.clear()
+    this.#earlier = new Map()
     this.#database.close()
   }
 }
@@ -92,8 +109,12 @@ function exactRow(row: unknown): unknown {
   return object
 }
 
-class BoundStatement implements SqliteStatement {
+/** Matches the end of a statement that returns the rows that it has changed. */
+const RETURNING = /\breturning\b/i
+
+class BoundStatement implements PreparedStatement {
   readonly reader: boolean
+  readonly returnsChanges: boolean
   readonly #statement: StatementSync
   readonly #answersArrays: boolean
   readonly #hasFixedNames: boolean
@@ -103,6 +124,7 @@ class BoundStatement implements SqliteStatement {
   constructor(statement: StatementSync, reader: boolean) {
     this.#statement = statement
     this.reader = reader
+    this.returnsChanges = reader && RETURNING.test(statement.sourceSQL.slice(-100))
     this.#hasFixedNames = !statement.sourceSQL.replaceAll(COUNT, '').includes('*')
     // Node before 22.16 has neither `setReturnArrays` nor `columns`.
     this.#answersArrays = reader && 'setReturnArrays' in statement

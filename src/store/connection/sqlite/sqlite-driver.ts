@@ -6,7 +6,6 @@ import {
   type QueryResult,
   SelectQueryNode,
   SqliteAdapter,
-  type SqliteDatabase,
   SqliteDialect,
   type SqliteDialectConfig,
   SqliteDriver,
@@ -16,7 +15,7 @@ import { type Checkpoint, Checkpointer } from './checkpointer.ts'
 import { loopTurn } from '../../../loop-turn.ts'
 import { Semaphore } from '../../../resource/semaphore.ts'
 import { LockWait } from './lock-wait.ts'
-import { openSqlite } from './open-sqlite.ts'
+import { type OpenedSqlite, openSqlite } from './open-sqlite.ts'
 import { unwritableError } from './sqlite-advice.ts'
 import { SqliteTurn } from './sqlite-turn.ts'
 
@@ -41,16 +40,14 @@ const CHECKPOINT_PAGES = 1_000
  */
 export class NodeSqliteDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig
-  readonly #path: string
-  readonly #checkpointer: Checkpointer | undefined
+  readonly #parts: DriverParts
 
   /** @param checkpoint default: runs in a thread */
   constructor(path: string, checkpoint?: Checkpoint) {
-    let opened: SqliteDatabase | undefined
+    let opened: OpenedSqlite | undefined
     const config = { database: async () => (opened = openSqlite(path)) }
     super(config)
     this.#config = config
-    this.#path = path
     const pragma = (value = ''): unknown[] => opened?.prepare(`PRAGMA wal_autocheckpoint${value}`).all([]) ?? []
     // The user may have set another number of pages. It is read here, so that it can be set again after the checkpoint.
     let pages = CHECKPOINT_PAGES
@@ -59,11 +56,16 @@ export class NodeSqliteDialect extends SqliteDialect {
       if (!isAutomatic) pages = current
       if (!isAutomatic || current === 0) pragma(` = ${isAutomatic ? pages : 0}`)
     }
-    this.#checkpointer = path === ':memory:' ? undefined : new Checkpointer(path, setAutomatic, checkpoint)
+    const database = (): OpenedSqlite => {
+      if (opened) return opened
+      throw new Error(`${path} is not open`)
+    }
+    const checkpointer = path === ':memory:' ? undefined : new Checkpointer(path, setAutomatic, checkpoint)
+    this.#parts = { path, database, checkpointer }
   }
 
   override createDriver(): Driver {
-    return new ImmediateDriver(this.#config, this.#path, this.#checkpointer)
+    return new ImmediateDriver(this.#config, this.#parts)
   }
 
   override createAdapter(): DialectAdapter {
@@ -78,10 +80,16 @@ class OwnLineAdapter extends SqliteAdapter {
   }
 }
 
+interface DriverParts {
+  readonly path: string
+  /** Returns the open database. */
+  readonly database: () => OpenedSqlite
+  readonly checkpointer: Checkpointer | undefined
+}
+
 class ImmediateDriver extends SqliteDriver {
-  readonly #path: string
+  readonly #parts: DriverParts
   readonly #turn: SqliteTurn
-  readonly #checkpointer: Checkpointer | undefined
   /** The queue for the only connection. */
   readonly #line = new Semaphore(1)
   readonly #lockWait: LockWait
@@ -89,27 +97,18 @@ class ImmediateDriver extends SqliteDriver {
   #giveBack: (() => void) | undefined
   #begunAt = 0
 
-  constructor(config: SqliteDialectConfig, path: string, checkpointer: Checkpointer | undefined) {
+  constructor(config: SqliteDialectConfig, parts: DriverParts) {
     super(config)
-    this.#path = path
-    this.#turn = SqliteTurn.of(path)
-    this.#checkpointer = checkpointer
-    this.#lockWait = new LockWait(path, { leave: () => this.#line.release(), enter: () => this.#line.acquire() })
+    this.#parts = parts
+    this.#turn = SqliteTurn.of(parts.path)
+    this.#lockWait = new LockWait(parts.path, { leave: () => this.#line.release(), enter: () => this.#line.acquire() })
   }
 
+  // The functions below await only what is not ready, because each promise delays every run by a few microseconds.
+
   override async acquireConnection(): Promise<DatabaseConnection> {
-    await this.#line.acquire()
-    try {
-      return (this.#connection ??= new TurnConnection(
-        await super.acquireConnection(),
-        this.#path,
-        this.#turn,
-        this.#lockWait,
-      ))
-    } catch (error) {
-      this.#line.release()
-      throw error
-    }
+    if (!this.#line.tryAcquire()) await this.#line.acquire()
+    return this.#only
   }
 
   override releaseConnection(): Promise<void> {
@@ -117,17 +116,32 @@ class ImmediateDriver extends SqliteDriver {
     return Promise.resolve()
   }
 
-  override beginTransaction(connection: DatabaseConnection): Promise<void> {
-    return this.#lockWait.run(false, () => this.#begin(connection))
+  get #only(): TurnConnection {
+    return (this.#connection ??= new TurnConnection(
+      this.#parts.database(),
+      this.#parts.path,
+      this.#turn,
+      this.#lockWait,
+    ))
   }
 
-  async #begin(connection: DatabaseConnection): Promise<void> {
+  override async beginTransaction(): Promise<void> {
     // The event loop gets a turn before the transaction takes the write lock.
     if (loopTurn.isDue(false)) await loopTurn.next()
-    this.#giveBack = await this.#turn.take()
+    const begun = this.#lockWait.run(false, () => this.#begin())
+    if (begun) await begun
+  }
+
+  #begin(): void | Promise<void> {
+    const giveBack = this.#turn.take()
+    return giveBack instanceof Promise ? giveBack.then((taken) => this.#beginIn(taken)) : this.#beginIn(giveBack)
+  }
+
+  #beginIn(giveBack: () => void): void {
+    this.#giveBack = giveBack
     this.#setOwn(true)
     try {
-      await connection.executeQuery(CompiledQuery.raw('BEGIN IMMEDIATE'))
+      this.#only.execute(BEGIN)
       this.#begunAt = performance.now()
     } catch (error) {
       this.#end()
@@ -135,22 +149,25 @@ class ImmediateDriver extends SqliteDriver {
     }
   }
 
-  override async commitTransaction(connection: DatabaseConnection): Promise<void> {
+  override async commitTransaction(): Promise<void> {
+    const connection = this.#only
     // The commit may run a checkpoint, which takes so long that it should begin in a new turn.
-    if ((this.#connection?.changed ?? 0) >= SOME_ROWS && loopTurn.hasHeld(SHORT_TURN_MS)) await loopTurn.next()
-    const commit = async (): Promise<void> => void (await connection.executeQuery(CompiledQuery.raw('COMMIT')))
-    await (this.#isLarge && this.#checkpointer ? this.#checkpointer.commit(commit) : commit())
+    if (connection.changed >= SOME_ROWS ? loopTurn.hasHeld(SHORT_TURN_MS) : loopTurn.isDue(true)) await loopTurn.next()
+    const { checkpointer } = this.#parts
+    if (checkpointer && this.#isLarge) checkpointer.commit(() => void connection.execute(COMMIT))
+    else connection.execute(COMMIT)
     this.#end()
   }
 
   override async destroy(): Promise<void> {
-    await this.#checkpointer?.idle()
+    await this.#parts.checkpointer?.idle()
     await super.destroy()
   }
 
-  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+  override async rollbackTransaction(): Promise<void> {
     try {
-      await connection.executeQuery(CompiledQuery.raw('ROLLBACK'))
+      if (loopTurn.isDue(true)) await loopTurn.next()
+      this.#only.execute(ROLLBACK)
     } catch (error) {
       // After some failures, such as a full disk, SQLite has already rolled back. Then the first error must be reported.
       if (!(isError(error) && error.message.includes('no transaction is active'))) throw error
@@ -188,13 +205,13 @@ class TurnConnection implements DatabaseConnection {
   hasTurn = false
   /** How many rows the open transaction has changed. */
   changed = 0
-  readonly #connection: DatabaseConnection
+  readonly #database: OpenedSqlite
   readonly #path: string
   readonly #turn: SqliteTurn
   readonly #lockWait: LockWait
 
-  constructor(connection: DatabaseConnection, path: string, turn: SqliteTurn, lockWait: LockWait) {
-    this.#connection = connection
+  constructor(database: OpenedSqlite, path: string, turn: SqliteTurn, lockWait: LockWait) {
+    this.#database = database
     this.#path = path
     this.#turn = turn
     this.#lockWait = lockWait
@@ -203,40 +220,46 @@ class TurnConnection implements DatabaseConnection {
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     if (loopTurn.isDue(this.hasTurn)) await loopTurn.next()
     // The transaction already has the write lock.
-    if (this.hasTurn) return this.#execute<R>(query)
+    if (this.hasTurn) return this.execute<R>(query)
     const isRead = SelectQueryNode.is(query.query) || SELECT.test(query.sql)
-    return this.#lockWait.run(isRead, () => (isRead ? this.#execute<R>(query) : this.#executeInTurn<R>(query)))
+    return this.#lockWait.run(isRead, () =>
+      isRead || this.#turn.isFree ? this.execute<R>(query) : this.#executeInTurn<R>(query),
+    )
   }
 
   async #executeInTurn<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     const giveBack = await this.#turn.take()
     try {
-      return await this.#execute<R>(query)
+      return this.execute<R>(query)
     } finally {
       giveBack()
     }
   }
 
-  async #execute<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+  /** Executes a statement at once. */
+  execute<R>({ sql, parameters }: CompiledQuery): QueryResult<R> {
     try {
-      const result = await this.#connection.executeQuery<R>(query)
-      this.changed += changedRows(query, result)
-      return result
+      const statement = this.#database.prepare(sql)
+      if (statement.reader) {
+        const rows = statement.all(parameters) as R[]
+        if (statement.returnsChanges) this.changed += rows.length
+        return { rows }
+      }
+      const { changes, lastInsertRowid } = statement.run(parameters)
+      this.changed += Number(changes)
+      return { insertId: BigInt(lastInsertRowid), numAffectedRows: BigInt(changes), rows: [] }
     } catch (error) {
       throw unwritableError(this.#path, error) ?? error
     }
   }
 
-  streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
-    return this.#connection.streamQuery<R>(query, chunkSize)
+  async *streamQuery<R>({ sql, parameters }: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
+    for (const row of this.#database.prepare(sql).iterate(parameters)) yield { rows: [row as R] }
   }
 }
 
+const BEGIN = CompiledQuery.raw('BEGIN IMMEDIATE')
+const COMMIT = CompiledQuery.raw('COMMIT')
+const ROLLBACK = CompiledQuery.raw('ROLLBACK')
 /** Matches a SELECT, which never writes. */
 const SELECT = /^\s*select\b/i
-
-/** Returns how many rows were changed. If the statement has RETURNING, this is the number of rows that it returned. */
-function changedRows({ sql }: CompiledQuery, { numAffectedRows, rows }: QueryResult<unknown>): number {
-  if (numAffectedRows !== undefined) return Number(numAffectedRows)
-  return rows.length > 0 && /\breturning\b/i.test(sql.slice(-100)) ? rows.length : 0
-}

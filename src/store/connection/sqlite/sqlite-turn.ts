@@ -26,11 +26,19 @@ export class SqliteTurn {
   }
 
   /**
-   * Resolves with a function that releases the turn. A caller waits while the callers before it get their turns. If a holder never
-   * finishes, the caller continues without the turn.
+   * Returns a function that releases the turn, as a promise only if the turn is not free. Then a caller waits while the callers before it
+   * get their turns. If a holder never finishes, the caller continues without the turn.
    */
-  async take(): Promise<() => void> {
-    if (this.#takenAt !== undefined && !(await this.#standInLine())) return () => {}
+  take(): (() => void) | Promise<() => void> {
+    if (this.isFree) return this.#taken()
+    return this.#standInLine().then((isMine) => (isMine ? this.#taken() : () => {}))
+  }
+
+  get isFree(): boolean {
+    return this.#takenAt === undefined
+  }
+
+  #taken(): () => void {
     this.#takenAt = performance.now()
     let isHeld = true
     return () => {

@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import { without } from '../../admission/admission.ts'
 import type { Dialect } from '../../connection/dialect.ts'
+import { reusedStatement } from '../../statements/reused-statement.ts'
 import { CLAIM_COLUMNS, type ClaimRow } from '../run-row.ts'
 import { QUEUED } from '../run-states.ts'
 import type { RunTable, Tables } from '../../tables.ts'
@@ -29,6 +30,9 @@ export async function lockDue(
   request: ClaimRequest,
 ): Promise<readonly ClaimRow[]> {
   const { share, ...whole } = request
+  if (dialect.name === 'sqlite' && isPlain(request)) {
+    return (await trx.executeQuery<ClaimRow>(usualDue(trx, dialect, { limit: request.limit }))).rows
+  }
   const along = due(trx, dialect, whole)
     .select(CLAIM_COLUMNS)
     .$if(request.early !== undefined, (query) => query.select('priority'))
@@ -54,9 +58,29 @@ export async function lookForDue(
   dialect: Dialect,
   among: Among = {},
 ): Promise<{ readonly isAnyDue: boolean; readonly now: Date }> {
+  const query = isPlain(among) ? usualLook(db, dialect, {}) : look(db, dialect, among).compile()
+  const [row] = (await db.executeQuery<Look>(query)).rows
+  return { isAnyDue: row !== undefined && row.id !== null, now: dialect.date(row?.now as Date | string) }
+}
+
+interface Look {
+  readonly now: Date | string
+  readonly id: number | null
+}
+
+function look(db: Kysely<Tables>, dialect: Dialect, among: Among) {
   const first = due(db, dialect, { ...among, limit: 1 }).select('id')
-  const row = await db.selectNoFrom([dialect.now().as('now'), first.as('id')]).executeTakeFirstOrThrow()
-  return { isAnyDue: row.id !== null, now: dialect.date(row.now) }
+  return db.selectNoFrom([dialect.now().as('now'), first.as('id')])
+}
+
+const usualLook = reusedStatement([], (db, dialect) => look(db, dialect, {}))
+const usualDue = reusedStatement(['limit'], (db, dialect, { limit }) =>
+  due(db, dialect, { limit }).select(CLAIM_COLUMNS),
+)
+
+/** Whether a claim may take any run. */
+function isPlain({ only, except, early, share, without: broken, ids }: Among): boolean {
+  return !only && !except?.length && !early && !share && !broken?.size && !ids
 }
 
 /**

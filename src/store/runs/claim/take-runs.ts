@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { sql, type Transaction } from 'kysely'
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely'
 import type { Dialect } from '../../connection/dialect.ts'
+import { reusedStatement } from '../../statements/reused-statement.ts'
 import type { Tables } from '../../tables.ts'
 import type { ClaimRequest } from './claim-request.ts'
 
@@ -18,18 +19,11 @@ export async function takeRuns(
   ids: readonly number[],
 ): Promise<ReadonlySet<number> | undefined> {
   const owner = dialect.skipsLocked ? nodeId : randomUUID()
-  await trx
-    .updateTable('piko_run')
-    .set({
-      state: 'running',
-      node_id: owner,
-      attempt: sql`attempt + 1`,
-      claims: sql`claims + 1`,
-      started_at: early ? dialect.later(dialect.now(), sql.ref('run_at')) : dialect.now(),
-    })
-    .where(dialect.isAmong(ids))
-    .where(dialect.checkedState, '=', 'queued')
-    .execute()
+  if (ids.length === 1 && !early) await trx.executeQuery(takeOne(trx, dialect, { id: ids[0], owner }))
+  else {
+    const startedAt = early ? dialect.later(dialect.now(), sql.ref('run_at')) : dialect.now()
+    await taking(trx, dialect, owner, startedAt).where(dialect.isAmong(ids)).execute()
+  }
   if (dialect.skipsLocked) return undefined
   const rows = await trx
     .selectFrom('piko_run')
@@ -41,3 +35,20 @@ export async function takeRuns(
   if (taken.length > 0) await trx.updateTable('piko_run').set({ node_id: nodeId }).where('id', 'in', taken).execute()
   return new Set(taken)
 }
+
+function taking(db: Kysely<Tables>, dialect: Dialect, owner: string, startedAt: RawBuilder<Date>) {
+  return db
+    .updateTable('piko_run')
+    .set({
+      state: 'running',
+      node_id: owner,
+      attempt: sql`attempt + 1`,
+      claims: sql`claims + 1`,
+      started_at: startedAt,
+    })
+    .where(dialect.checkedState, '=', 'queued')
+}
+
+const takeOne = reusedStatement(['id', 'owner'], (db, dialect, { id, owner }) =>
+  taking(db, dialect, owner, dialect.now()).where('id', '=', id),
+)

@@ -33,7 +33,7 @@ it('is given in the order of the requests', async () => {
     giveBack()
   })
   first()
-  const late = turn.take().then((giveBack) => {
+  const late = Promise.resolve(turn.take()).then((giveBack) => {
     order.push(4)
     giveBack()
   })
@@ -44,11 +44,11 @@ it('is given in the order of the requests', async () => {
 it('is skipped by a caller whose predecessor never finishes, and stays with its holder', async () => {
   const turn = SqliteTurn.of(':memory:')
   const giveBack = await turn.take()
-  const waiting = [turn.take(), turn.take()]
+  const waiting = [Promise.resolve(turn.take()), Promise.resolve(turn.take())]
   await vi.advanceTimersByTimeAsync(5_000)
   for (const goOn of await Promise.all(waiting)) goOn()
   let isNext = false
-  const next = turn.take().then(() => (isNext = true))
+  const next = Promise.resolve(turn.take()).then(() => (isNext = true))
   expect(isNext).toBe(false)
   giveBack()
   expect(await next).toBe(true)
