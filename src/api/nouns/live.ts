@@ -50,12 +50,10 @@ const query = z.strictObject({
   after: wholeText(0)
     .optional()
     .meta({ description: 'The id of the last event that you know. Without it, you get those from now on.' }),
-  kinds: listOf(z.enum(LIVE_KINDS), LIVE_KINDS.length)
-    .optional()
-    .meta({
-      description:
-        'Only these kinds, separated by commas. `audit` needs the role operator. Default: all that your role may read.',
-    }),
+  kinds: listOf(z.enum(LIVE_KINDS), LIVE_KINDS.length).optional().meta({
+    description:
+      'Only these kinds, separated by commas. `audit` needs the role operator. Default: all that your role may read.',
+  }),
   jobs: listOf(jobId, MAX_JOBS).optional().meta({ description: 'Only events of these jobs, separated by commas.' }),
 })
 
