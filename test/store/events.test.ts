@@ -1,8 +1,10 @@
-import { beforeEach, expect, it } from 'vitest'
+import { DatabaseSync } from 'node:sqlite'
+import { beforeEach, expect, it, onTestFinished } from 'vitest'
 import type { LiveEvent } from '../../src/live/live-event.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import type { NewRun } from '../../src/store/runs/new-run.ts'
-import { describeEachStore } from '../support/databases.ts'
+import type { Claim } from '../../src/run/run.ts'
+import { describeEachStore, describeSqlite } from '../support/databases.ts'
 
 const NODE = '00000000-0000-4000-8000-00000000000a'
 const SPAN = 600_000
@@ -173,5 +175,32 @@ describeEachStore((fixture) => {
     expect(events.map((event) => event.kind === 'run' && event.runId)).toEqual(ids)
     const rest = await read(store, start + 2_500)
     expect(rest.events).toEqual(events.slice(2_500))
+  })
+})
+
+describeSqlite((fixture) => {
+  it('records what was stored without a transaction if a reader comes while the file is locked', async () => {
+    const store = storeOn(await fixture.open())
+    await store.events.listen(SPAN)
+    const start = (await store.events.head()).last
+    const recording = store.database.recording
+    const other = new DatabaseSync(fixture.options.sqlitePath as string)
+    onTestFinished(() => other.close())
+    /** Executes a statement that waits for the file, and lets a reader come meanwhile. */
+    const meanwhile = async <T>(execute: () => Promise<T>): Promise<T> => {
+      other.exec('BEGIN IMMEDIATE')
+      recording.heard(false)
+      const executing = execute()
+      // The first try comes at most one turn of the event loop later.
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+      recording.heard(true)
+      other.exec('COMMIT')
+      return executing
+    }
+    const [id] = await meanwhile(() => store.runs.enqueue([run('a')]))
+    recording.heard(false)
+    const { claims } = await store.runs.claim({ nodeId: NODE, limit: 1, limits: new Map() })
+    await meanwhile(() => store.runs.finish(NODE, [{ claim: claims[0] as Claim, transition: { to: 'succeeded' } }]))
+    expect(told((await read(store, start)).events)).toEqual([`${id} queued 0`, `${id} succeeded 1`])
   })
 })
