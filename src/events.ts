@@ -111,7 +111,7 @@ export interface EventMap {
   'runs.deleted': { count: number }
   /** This node created, paused, resumed or cancelled a backfill, or the backfill ended. */
   'backfill.changed': { backfillId: number; jobId: string; state: BackfillState }
-  /** This node created or cancelled a batch, or the batch ended. `doneRunId` is the run of its `onDone` job. */
+  /** This node created, replayed or cancelled a batch, or the batch ended. `doneRunId` is the run of its `onDone` job. */
   'batch.changed': { batchId: number; jobId: string; state: BatchState; doneRunId: number | undefined }
   'run.started': { runId: number; jobId: string; attempt: number; latenessMs: number }
   'run.progress': { runId: number; jobId: string; done: number; total: number | undefined; message: string | undefined }

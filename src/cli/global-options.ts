@@ -10,7 +10,7 @@ export interface GlobalOptions {
 
 export function addGlobalOptions(program: Command): void {
   program
-    .option('--json', 'write one line of JSON to standard output, and errors as JSON to standard error')
+    .option('--json', 'write JSON to standard output, one line per result, and errors as JSON to standard error')
     .option('--url <address>', 'address of a node to ask, instead of the database; default: PIKO_URL')
     .option(
       '--token <token>',

@@ -47,7 +47,7 @@ export interface CacheStats {
   readonly l1Hits: number
   /** How many values came from the shared level. */
   readonly l2Hits: number
-  /** How many returned values were stale. */
+  /** How often `fetch` returned a stale value. The other calls count stale values as hits. */
   readonly stale: number
   /** The number of requests that found no value. */
   readonly misses: number

@@ -37,8 +37,9 @@ export interface WindowsSpec {
    */
   readonly delay?: Duration
   /**
-   * Which missed windows to run: `'all'`, only the `'latest'`, or `'none'`. A window is missed if no node was running when it was due, for
-   * example before the job's first start. Missed windows that do not run are recorded as skipped, except those before the job's first
+   * Which missed windows to run: `'all'`, only the `'latest'`, or `'none'`. A window is missed if no node planned it when it was due,
+   * because none was running, the job was paused, or the job had not been started yet. After its first start, `'none'` still runs windows
+   * that became due within `misfireGraceTime`. Missed windows that do not run are recorded as skipped, except those before the job's first
    * start, which are not recorded. Default `'all'`.
    */
   readonly catchUp?: 'all' | 'latest' | 'none'

@@ -133,7 +133,8 @@ export class Nodes {
   }
 
   /**
-   * Ends the drain of a node, or of all nodes of a host: they begin runs again.
+   * Ends the drain that `drain` began with the same `on`: the node, or the nodes of the host, begin runs again. A node whose host is also
+   * drained stays drained until the drain of the host ends, and the other way round.
    *
    * @throws PikoError `USAGE` if there is no such node, `CHANGE_REFUSED`
    */

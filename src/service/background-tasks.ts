@@ -26,7 +26,7 @@ export class BackgroundTasks {
   readonly #running = new Set<Running>()
   #isAbandoned = false
 
-  /** @param failed receives every error except the abort itself */
+  /** @param failed receives the errors of tasks, except the abort itself and errors after `settle` */
   constructor(signal: AbortSignal, clock: Clock, failed: (error: Error) => void) {
     this.#signal = signal
     this.#clock = clock

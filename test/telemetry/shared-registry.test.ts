@@ -46,7 +46,7 @@ it('a registry of the user has the metrics of items', async () => {
     await ctx.items.add('page', ['a'])
   })
   await using app = await startTestApp({ jobs: pages, registry })
-  await expect(app.run('pages', { wait: true })).rejects.toThrow('1 of 1 items')
+  await expect(app.run('pages', { wait: true })).rejects.toThrow('1 of 1 item ')
   const text = await registry.metrics()
   expect(text).toContain('piko_item_total{job_id="pages",kind="page",state="dead"} 1')
   expect(text).toContain('piko_item_seconds_count{job_id="pages",kind="page"} 1')

@@ -173,7 +173,7 @@ function addReplay(runs: Command): void {
         'A run is not replayed if another run has since executed its window.',
     )
     .argument('[run...]', 'run numbers', parseRunIds)
-    .option('--job <id>', 'all failed runs of this job')
+    .option('--job <id>', 'the failed runs of this job, or those in --state')
     .addOption(
       new Option('--state <state>', 'with --job: runs in this state; default: failed').choices(['failed', 'cancelled']),
     )

@@ -14,7 +14,7 @@ import { LONGEST_TIMER_MS } from '../../clock.ts'
 export interface HttpDownloaderOptions {
   /** The time limit for opening a connection, including TLS. Default `'10s'`. */
   readonly connectTimeout?: Duration
-  /** The trusted certificates for servers, and the crawl's own client certificate. Default: Node's. */
+  /** The trusted certificates for servers, and the crawl's own client certificate. Default: those that Node trusts, and none. */
   readonly tls?: TlsOptions
   /** Resolves host names, like Node's `dns.lookup`. Default: `dns.lookup`. */
   readonly lookup?: LookupFunction

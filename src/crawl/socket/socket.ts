@@ -42,7 +42,7 @@ export interface SocketOptions {
   readonly resume?: 'skip' | 'continue'
   /** The time limit for opening a connection. Default `'10s'`. */
   readonly connectTimeout?: Duration
-  /** The trusted certificates for servers, and the crawl's own client certificate. Default: Node's. */
+  /** The trusted certificates for servers, and the crawl's own client certificate. Default: those that Node trusts, and none. */
   readonly tls?: TlsOptions
   /** Resolves host names, like Node's `dns.lookup`. Default: `dns.lookup`. */
   readonly lookup?: LookupFunction

@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { isTooManyDead } from '../../job/items/item-policy.ts'
 import type { Outcome } from '../../run/run.ts'
@@ -51,7 +52,7 @@ export async function rootOutcome(
 function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, stored: number): PikoError {
   return new PikoError(
     'ITEMS_DEAD',
-    `${dead} of ${stored} items of run ${runId} of job "${jobId}" are dead, more than it tolerates: look at them with piko items list ${runId} --state dead, and run them again with piko items replay ${runId}`,
+    `${dead} of ${counted(stored, 'item')} of run ${runId} of job "${jobId}" ${dead === 1 ? 'is' : 'are'} dead, more than it tolerates: look at them with piko items list ${runId} --state dead, and run them again with piko items replay ${runId}`,
     { details: { runId, jobId, dead, stored } },
   )
 }
@@ -60,7 +61,7 @@ function tooManyDead({ claim: { runId, jobId } }: LiveAttempt, dead: number, sto
 function someCancelled({ claim: { runId, jobId } }: LiveAttempt, cancelled: number): PikoError {
   return new PikoError(
     'ITEMS_CANCELLED',
-    `${cancelled} items of run ${runId} of job "${jobId}" were cancelled and not done: run them with piko items replay ${runId} --state cancelled`,
+    `${counted(cancelled, 'item')} of run ${runId} of job "${jobId}" ${cancelled === 1 ? 'was' : 'were'} cancelled and not done: to run what is left, use piko items replay ${runId} --state cancelled`,
     { details: { runId, jobId, cancelled } },
   )
 }

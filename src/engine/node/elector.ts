@@ -197,7 +197,7 @@ export class Elector extends LoopService {
     const ended = Promise.all(calls)
     if (await this.#inTime(ended)) return lock.release()
     const release = lock.abandon()
-    // This is not awaited: when the calls end, the database may already be closed.
+    // This is not awaited, because the calls may take any time. The database may already be closed when they end.
     void ended
       .then(release)
       .catch((thrown: unknown) =>

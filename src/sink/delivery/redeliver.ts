@@ -11,7 +11,7 @@ import { isOutage, isStale } from './outage.ts'
 import { rowBytes } from '../row-bytes.ts'
 import { sift } from './sift.ts'
 
-/** What is needed to deliver rows when their run has already ended. */
+/** What is needed to deliver rows outside of their run, which has usually ended. */
 export interface Redelivery {
   readonly target: SinkTarget
   readonly env: SinkEnv

@@ -49,7 +49,7 @@ export class SinkSpills {
     const { spill: queue, policy } = owned
     const { durable, env, open } = this.#parts
     if (!queue || !policy.spill) return
-    // The run of these rows has ended and can't report refused rows. So they become dead letters, even if the sink has no `deadLetters`.
+    // The run of these rows has usually ended and can't report refused rows. So they become dead letters, even without `deadLetters`.
     const target = { ...owned, deadLetters: durable.deadLetters }
     this.#drains.push(
       new Drain({

@@ -225,7 +225,10 @@ export class ProofStore {
     }
   }
 
-  /** Counts the rows of a table by window and fence. The index that begins with these columns makes this fast. */
+  /**
+   * Counts the rows of a table by window and fence, which needs only the index that begins with these columns. If the table has checksums,
+   * also reads its rows to compute them.
+   */
   async groups(table: FencedTable, { from, to }: TimeRange): Promise<RowGroup[]> {
     const { window, fence, name } = this.#names(table)
     const sum = table.checksum ? `, ${checksumSql(this.#database.dialect.name, table.columns)} AS c` : ''
