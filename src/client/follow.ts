@@ -5,7 +5,7 @@ import { eventStream, lostBy, pause, pauseMs, queryOf } from './event-stream.ts'
 import type { Transport } from './transport.ts'
 
 export interface FollowOptions {
-  /** Selects only events of these kinds. Default: all. */
+  /** Selects only events of these kinds. Default: all that the token may read. */
   readonly kinds?: readonly LiveKind[]
   /** Selects only events of these jobs. Default: all. */
   readonly jobs?: readonly string[]

@@ -4,6 +4,7 @@ import type { LiveEvent } from '../../src/live/live-event.ts'
 import { type Store, storeOn } from '../../src/store/store.ts'
 import type { NewRun } from '../../src/store/runs/new-run.ts'
 import type { Claim } from '../../src/run/run.ts'
+import { eventually } from '../support/app.ts'
 import { describeEachStore, describeSqlite } from '../support/databases.ts'
 
 const NODE = '00000000-0000-4000-8000-00000000000a'
@@ -197,10 +198,14 @@ describeSqlite((fixture) => {
       other.exec('COMMIT')
       return executing
     }
+    const noted = (amount: number): Promise<void> =>
+      eventually(async () => expect((await read(store, start)).events).toHaveLength(amount))
     const [id] = await meanwhile(() => store.runs.enqueue([run('a')]))
+    await noted(1)
     recording.heard(false)
     const { claims } = await store.runs.claim({ nodeId: NODE, limit: 1, limits: new Map() })
     await meanwhile(() => store.runs.finish(NODE, [{ claim: claims[0] as Claim, transition: { to: 'succeeded' } }]))
+    await noted(2)
     expect(told((await read(store, start)).events)).toEqual([`${id} queued 0`, `${id} succeeded 1`])
   })
 })

@@ -103,6 +103,23 @@ export function noteRows(trx: object, what: Touched, ids: Iterable<number>): voi
   notesOf(trx)?.touch(what, ids)
 }
 
+/**
+ * Notes changes that were stored without a transaction, if a reader of events has come while their statement waited for the database.
+ * Nobody waits for these notes, and their errors are dropped, because the changes are stored whether or not they can be noted.
+ */
+export function noteLate(
+  {
+    recording,
+    transaction,
+  }: {
+    readonly recording: Recording
+    readonly transaction: (fn: (trx: Kysely<Tables>) => Promise<void>) => Promise<void>
+  },
+  notes: (trx: Kysely<Tables>) => void,
+): void {
+  if (recording.isOn) void transaction(async (trx) => notes(trx)).catch(() => {})
+}
+
 async function insertEvents(trx: Kysely<Tables>, dialect: Dialect, packed: readonly Packed[]): Promise<void> {
   // Each row has its own statement, because a row may be large and usually there is only one.
   for (const row of eventRows(packed)) await trx.executeQuery(insertEvent(dialect, row))

@@ -2,7 +2,7 @@
 const MAX_STALE_MS = 5_000
 /**
  * This long after the first reader has begun, every process certainly records events: its earlier check is too old by then, and its earlier
- * transactions have ended.
+ * transactions have ended. Changes without a transaction are noted afterwards.
  */
 export const SETTLE_MS = 2 * MAX_STALE_MS
 

@@ -6,7 +6,7 @@ import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { endedAttempt, recordAttempts } from '../history/attempt-store.ts'
 import { recordFailures } from '../notices/record-failures.ts'
-import { note, noteRows, runGroups } from '../events/notes.ts'
+import { note, noteLate, noteRows, runGroups } from '../events/notes.ts'
 import type { Tables } from '../tables.ts'
 import { fenceOf } from './fence.ts'
 import { type Finish, type FinishResult, phasesOfMany, phasesOfOne } from './finish.ts'
@@ -26,8 +26,10 @@ export async function finishRuns(
   const [versions, ...others] = byVersions(finishes)
   if (!database.recording.isOn && versions && others.length === 0 && finishes.every(isAlone)) {
     const changed = await database.retry(() => succeed(db, dialect, nodeId, versions))
-    // If a reader of events has come during the statement, the transaction notes what it finds.
-    if (changed === finishes.length && !database.recording.isOn) return NONE_LOST
+    if (changed === finishes.length) {
+      noteLate(database, (trx) => note(trx, () => runGroups(claimsOf(finishes), 'succeeded', nodeId)))
+      return NONE_LOST
+    }
   }
   return database.transaction((trx) => finishIn(trx, dialect, nodeId, finishes))
 }

@@ -2,6 +2,7 @@ import type { PackedRun, RunGroup } from '../../live/packed.ts'
 import type { RunState } from '../../run/run.ts'
 import { type CompiledQuery, type Kysely, type QueryResult, sql } from 'kysely'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
+import { atomically } from '../connection/sqlite/atomic-query.ts'
 import { note } from '../events/notes.ts'
 import { bulkInsert, type Cell, NOW } from '../statements/bulk-insert.ts'
 import { InsertOne } from '../statements/insert-one.ts'
@@ -105,18 +106,29 @@ export async function insertRuns(db: Kysely<Tables>, dialect: Dialect, rows: rea
   return ids
 }
 
-/** The maximum number of rows that one statement stores without a transaction. The commit of more rows needs a turn of the event loop. */
-const MAX_ALONE = 100
+/** The maximum number of rows of `insertAtomically`, because the commit of more rows needs a turn of the event loop. */
+const MAX_ATOMIC = 100
 
-/** Whether `insertRuns` needs only one short statement. */
+/** Whether one short statement can store all rows, on SQLite. */
 export function isOneStatement(dialect: Dialect, rows: readonly NewRow[]): boolean {
+  if (dialect.name !== 'sqlite') return false
   const [first] = rows
   if (rows.length === 1) return true
-  if (!first || rows.length > MAX_ALONE) return false
+  if (!first || rows.length > MAX_ATOMIC) return false
   const isClaimed = first.claim !== undefined
   if (rows.some(({ claim }) => (claim !== undefined) !== isClaimed)) return false
   const [, ...others] = statementsOf(dialect, rows, (row) => row)
   return others.length === 0
+}
+
+/** Inserts runs for which `isOneStatement` is true, without a transaction of the caller. All or none are stored. Notes no events. */
+export async function insertAtomically(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  rows: readonly NewRow[],
+): Promise<number[]> {
+  const answer = await db.executeQuery<{ id: number }>(atomically(insertRunsText(dialect, rows)))
+  return answer.rows.map(({ id }) => id)
 }
 
 /** Returns the new runs in the form of events. */

@@ -9,8 +9,8 @@ import type { ClaimRequest, ClaimResult } from './claim/claim-request.ts'
 import { RunClaims } from './claim/claim-runs.ts'
 import type { Finish, FinishResult } from './finish.ts'
 import { finishRuns } from './finish-runs.ts'
-import { insertRuns, isOneStatement, type NewRow } from './insert-rows.ts'
-import { noteRows } from '../events/notes.ts'
+import { insertAtomically, insertRuns, isOneStatement } from './insert-rows.ts'
+import { noteLate, noteRows } from '../events/notes.ts'
 import { countRuns, listRuns } from './list-runs.ts'
 import { pageRuns, type RunPage } from './page-runs.ts'
 import type { RunFilter } from './run-filter.ts'
@@ -51,19 +51,11 @@ export class RunStore {
    * its answer is lost, nobody knows whether it executed. In a transaction, only the commit has that problem. SQLite's answers are not lost.
    */
   async enqueue(runs: readonly NewRun[]): Promise<number[]> {
-    const { dialect, recording, transaction } = this.#database
-    const rows = await mapInTurns(runs, (run) => newRow(dialect, run))
-    return dialect.name === 'sqlite' && !recording.isOn && isOneStatement(dialect, rows)
-      ? this.#insertAlone(rows)
-      : transaction((trx) => insertRuns(trx, dialect, rows))
-  }
-
-  /** Inserts rows with one statement, without a transaction. */
-  async #insertAlone(rows: readonly NewRow[]): Promise<number[]> {
     const { db, dialect, recording, retry, transaction } = this.#database
-    const ids = await retry(() => insertRuns(db, dialect, rows))
-    // A reader of events has come while the statement waited for the file. The runs are stored even if this can't be told.
-    if (recording.isOn) await transaction(async (trx) => noteRows(trx, 'runs', ids)).catch(() => {})
+    const rows = await mapInTurns(runs, (run) => newRow(dialect, run))
+    if (recording.isOn || !isOneStatement(dialect, rows)) return transaction((trx) => insertRuns(trx, dialect, rows))
+    const ids = await retry(() => insertAtomically(db, dialect, rows))
+    noteLate(this.#database, (trx) => noteRows(trx, 'runs', ids))
     return ids
   }
 

@@ -2,13 +2,13 @@ import { CompiledQuery } from 'kysely'
 import type { Dialect } from '../connection/dialect.ts'
 import { type Cell, NOW } from './bulk-insert.ts'
 
-/** How a cell is written: left out because it has the column's default, or as one of the others. */
+/** The form of a cell: omitted because it equals the column's default, the time, NULL, or a bound value. */
 const IS_DEFAULT = 0
 const IS_NOW = 1
 const IS_NULL = 2
 const IS_VALUE = 3
 const KINDS = 4
-/** The kinds of more cells would not fit into a whole number. */
+/** The kinds of more cells would exceed a safe integer. */
 const MAX_COLUMNS = 26
 
 /**
@@ -22,7 +22,7 @@ export class InsertOne<Name extends string> {
   /** The texts for a dialect, by the kinds of the cells. */
   readonly #texts = new WeakMap<Dialect, Map<number, string>>()
 
-  /** @param defaults the table's default values; any other column has the default null */
+  /** @param defaults what a cell means that is omitted; null for any other column, whose cells are never null unless null is its default */
   constructor(table: string, names: readonly Name[], defaults: Readonly<Partial<Record<Name, Cell>>>) {
     if (names.length > MAX_COLUMNS) throw new RangeError(`${table} has more than ${MAX_COLUMNS} columns`)
     this.#table = table

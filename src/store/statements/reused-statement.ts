@@ -16,7 +16,8 @@ type ReusedStatement<Name extends string> = (
  * Builds a statement once for each database, and then only replaces its values. For a small statement, building takes longer than execution.
  *
  * @param names the values that differ from call to call
- * @param build builds the statement with a stand-in for each of these values, which it must pass as a parameter
+ * @param build builds the statement with a stand-in for each of these values, which it must pass as a parameter; otherwise it may depend
+ *   only on the dialect
  */
 export function reusedStatement<Name extends string>(
   names: readonly Name[],
@@ -29,6 +30,9 @@ export function reusedStatement<Name extends string>(
     let statement = built.get(dialect)
     if (!statement) {
       statement = build(db, dialect, standIns as Named<Name, never>).compile()
+      for (const name of names)
+        if (!statement.parameters.includes(standIns[name]))
+          throw new Error(`"${name}" is no parameter: ${statement.sql}`)
       // If a test replaces the database's clock, its time is part of the statement.
       if (dialect.nowText().values.length === 0) built.set(dialect, statement)
     }

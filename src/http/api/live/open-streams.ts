@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Actor } from '../../../access/actor.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 /** How often the token of a reader is checked again. */
@@ -18,7 +19,8 @@ export class OpenStreams {
   /**
    * Answers a request with a stream, and ends the answer when `write` has ended.
    *
-   * @param close makes `write` end; called when the server stops, when the reader's token can't be verified any more, and after `write`
+   * @param close makes `write` end; called when the server stops, when the reader's token can't be verified any more or has other rights, and after
+   *   `write`
    */
   async serve(
     request: FastifyRequest,
@@ -27,7 +29,11 @@ export class OpenStreams {
     write: (raw: ServerResponse) => Promise<void>,
   ): Promise<void> {
     this.#open.add(close)
-    const recheck = setInterval(() => void request.authenticate().catch(close), RECHECK_MS)
+    const rights = rightsOf(request.actor)
+    const recheck = setInterval(
+      () => void request.authenticate().then((actor) => rightsOf(actor) === rights || close(), close),
+      RECHECK_MS,
+    )
     void reply.hijack()
     const { raw } = reply
     raw.writeHead(200, {
@@ -46,4 +52,9 @@ export class OpenStreams {
       raw.destroy()
     }
   }
+}
+
+/** The role and jobs of an actor. They decide what a stream contains. */
+function rightsOf({ role, jobs }: Actor): string {
+  return JSON.stringify([role, jobs])
 }

@@ -2,9 +2,7 @@ import { type Actor, mayAct } from '../../../access/actor.ts'
 import { AUDIT_ROLE } from '../../../api/nouns/audit.ts'
 import { LIVE_KINDS, type LiveKind } from '../../../live/live-event.ts'
 
-const WITHOUT_AUDIT = LIVE_KINDS.filter((kind) => kind !== 'audit')
-
-/** Returns the kinds of events for an actor who asked for `kinds`; undefined: all. */
+/** Returns those of the asked kinds of events that an actor may read; undefined: all. */
 export function readableKinds(actor: Actor, kinds: readonly LiveKind[] | undefined): readonly LiveKind[] | undefined {
-  return kinds ?? (mayAct(actor.role, AUDIT_ROLE) ? undefined : WITHOUT_AUDIT)
+  return mayAct(actor.role, AUDIT_ROLE) ? kinds : (kinds ?? LIVE_KINDS).filter((kind) => kind !== 'audit')
 }

@@ -38,8 +38,8 @@ export class LockWait {
   }
 
   /**
-   * Executes a statement outside a transaction, or begins a transaction. Returns a promise only if `execute` does or the file is locked,
-   * because promises cost more than a small statement.
+   * Executes a statement outside a transaction, or begins a transaction. Returns a promise only if `execute` does, if the file is locked,
+   * or if another statement waits for it, because promises cost more than a small statement.
    *
    * @throws PikoError `DATABASE_LOCKED` after 10 s
    */

@@ -71,12 +71,12 @@ class CachingDatabase implements OpenedSqlite {
   prepare(text: string): PreparedStatement {
     const recent = this.#recent.get(text)
     if (recent) return recent
+    const prepared =
+      this.#earlier.get(text) ?? new BoundStatement(wholly(this.#database.prepare(text), text), returnsRows(text))
     if (this.#recent.size >= CACHED_STATEMENTS) {
       this.#earlier = this.#recent
       this.#recent = new Map()
     }
-    const prepared =
-      this.#earlier.get(text) ?? new BoundStatement(wholly(this.#database.prepare(text), text), returnsRows(text))
     this.#recent.set(text, prepared)
     return prepared
   }

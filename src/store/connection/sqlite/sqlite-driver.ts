@@ -10,7 +10,8 @@ import {
   type SqliteDialectConfig,
   SqliteDriver,
 } from 'kysely'
-import { isError } from '../../../errors-read.ts'
+import { isError, safely } from '../../../errors-read.ts'
+import { isAtomic } from './atomic-query.ts'
 import { type Checkpoint, Checkpointer } from './checkpointer.ts'
 import { loopTurn } from '../../../loop-turn.ts'
 import { Semaphore } from '../../../resource/semaphore.ts'
@@ -222,21 +223,34 @@ class TurnConnection implements DatabaseConnection {
     // The transaction already has the write lock.
     if (this.hasTurn) return this.execute<R>(query)
     const isRead = SelectQueryNode.is(query.query) || SELECT.test(query.sql)
-    return this.#lockWait.run(isRead, () =>
-      isRead || this.#turn.isFree ? this.execute<R>(query) : this.#executeInTurn<R>(query),
-    )
+    const execute = (): QueryResult<R> => (isAtomic(query) ? this.#executeWholly<R>(query) : this.execute<R>(query))
+    return this.#lockWait.run(isRead, () => (isRead || this.#turn.isFree ? execute() : this.#inTurn(execute)))
   }
 
-  async #executeInTurn<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+  async #inTurn<T>(execute: () => T): Promise<T> {
     const giveBack = await this.#turn.take()
     try {
-      return this.execute<R>(query)
+      return execute()
     } finally {
       giveBack()
     }
   }
 
-  /** Executes a statement at once. */
+  /** Executes a statement in a transaction of its own, synchronously. */
+  #executeWholly<R>(query: CompiledQuery): QueryResult<R> {
+    this.execute(BEGIN)
+    try {
+      const result = this.execute<R>(query)
+      this.execute(COMMIT)
+      return result
+    } catch (error) {
+      // After some failures, SQLite has already rolled back. The first error is reported.
+      safely(() => this.execute(ROLLBACK), undefined)
+      throw error
+    }
+  }
+
+  /** Executes a statement synchronously. */
   execute<R>({ sql, parameters }: CompiledQuery): QueryResult<R> {
     try {
       const statement = this.#database.prepare(sql)
