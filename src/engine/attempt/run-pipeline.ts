@@ -1,4 +1,5 @@
 // Long because it contains each step from a claim to its outcome, and all calls that a handler can make.
+import { types } from 'node:util'
 import { isObject } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import type { HeldLock, RunLockOptions } from '../../job/context.ts'
@@ -169,20 +170,18 @@ export class RunPipeline implements RunActions {
     } catch (thrown) {
       return this.#plainFailure(attempt, thrown)
     }
-    return isObject(returned)
-      ? this.#plainLater(attempt, returned as PromiseLike<unknown>)
-      : this.#plainEnd(attempt, returned)
+    return isObject(returned) ? this.#plainLater(attempt, returned) : this.#plainEnd(attempt, returned)
   }
 
-  /** Awaits the object that the handler returned. If its `then` throws, the run fails. */
-  async #plainLater(attempt: LiveAttempt, returned: PromiseLike<unknown>): Promise<Outcome> {
-    let output: unknown
-    try {
-      output = await returned
-    } catch (thrown) {
-      return this.#plainFailure(attempt, thrown)
-    }
-    return this.#plainEnd(attempt, output)
+  /**
+   * Awaits the object that the handler returned. If its `then` throws, the run fails. For an ordinary promise, no other promise and no
+   * `async` function waits for it, because thousands of handlers may be running.
+   */
+  #plainLater(attempt: LiveAttempt, returned: object): Promise<Outcome> {
+    return (isOrdinaryPromise(returned) ? returned : awaited(returned)).then(
+      (output) => this.#plainEnd(attempt, output),
+      (thrown: unknown) => this.#plainFailure(attempt, thrown),
+    )
   }
 
   #plainFailure(attempt: LiveAttempt, thrown: unknown): Promise<Outcome> {
@@ -429,6 +428,20 @@ export function outcomeOf({ abortReason, waitMs }: LiveAttempt, error: Error): O
     default:
       return { kind: 'cancelled', error: abortReason }
   }
+}
+
+/** Whether `then` of a value is that of all promises, so that calling it can't run code of a user. */
+function isOrdinaryPromise(value: object): value is Promise<unknown> {
+  return (
+    types.isPromise(value) &&
+    Object.getPrototypeOf(value) === Promise.prototype &&
+    !Object.hasOwn(value, 'then') &&
+    !Object.hasOwn(value, 'constructor')
+  )
+}
+
+async function awaited(value: object): Promise<unknown> {
+  return value
 }
 
 function isPlain({ spec }: JobDefinition): boolean {
