@@ -21,7 +21,6 @@ export class Segment {
   sent = 0
   /** Whether the state could be read. If not, the expected length of the file is unknown. */
   isKnown = true
-  read = 0
   readonly damage: string[] = []
   lostBytes = 0
   #state: FileHandle | undefined
