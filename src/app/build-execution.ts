@@ -184,7 +184,10 @@ export function buildExecution(parts: NodeParts): Execution {
     lostAttempts: settings.history.lostAttempts,
     isEmbedded: parts.store.isEmbedded,
   })
-  const connectionReport = new ConnectionReport({ nodes: store.nodes, database: store.database, nodeId, clock, loops })
+  const connectionReport = new ConnectionReport({
+    ...{ nodes: store.nodes, database: store.database },
+    ...{ nodeId, clock, events, loops },
+  })
   const cancellation = new Cancellation({ cancels: store.cancels, executor, nodeId, clock, loops })
   const nodeReport = new NodeReport({
     ...{ nodes: store.nodes, nodeId, facts, clock, loops },

@@ -101,9 +101,9 @@ export class Node {
             execution.executor.dependsOn(parts.store, parts.resources, parts.sinks),
           ]
         : []),
-      ...(execution.items?.services.map((service) => service.dependsOn(execution.lease)) ?? []),
+      ...(execution.items?.services.map((service) => service.dependsOn(execution.connectionReport)) ?? []),
       ...(role.execute && role.plan ? planning.services : []),
-      ...(role.execute ? [dispatcher.dependsOn(execution.executor, execution.lease)] : []),
+      ...(role.execute ? [dispatcher.dependsOn(execution.executor, execution.connectionReport)] : []),
     ]
     execution.watch.onAdded = () => {
       runLogs.wake()

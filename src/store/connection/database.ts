@@ -9,7 +9,7 @@ import { Recording } from '../events/recording.ts'
 import { BrokenRows } from '../values/broken-rows.ts'
 import { type DatabaseClock, type Dialect, mysqlDialect, sqliteDialect } from './dialect.ts'
 import { PikoMysqlDialect } from './mysql/mysql-driver.ts'
-import { type MysqlOptions, MysqlPool } from './mysql/mysql-pool.ts'
+import { type ConnectionQuery, type MysqlOptions, MysqlPool } from './mysql/mysql-pool.ts'
 import { tlsAdvice } from './mysql/mysql-tls.ts'
 import { OwnTransaction } from './own-transaction.ts'
 import { sizesOf } from './packet-size.ts'
@@ -56,8 +56,8 @@ export interface Database {
   readonly connectionIds: () => readonly number[]
   /** The pool's connections. Undefined on SQLite. */
   readonly poolFigures?: () => PoolFigures | undefined
-  /** Called when another connection has been opened. */
-  onConnection: () => void
+  /** Called for each new connection of MySQL, with a function that queries it. The connection is used when the result resolves. */
+  onConnection: (query: ConnectionQuery) => Promise<unknown>
   /**
    * Runs `fn` in one transaction: READ COMMITTED on MySQL, `BEGIN IMMEDIATE` on SQLite. Commits when `fn` resolves, rolls back when it
    * rejects.
@@ -126,7 +126,7 @@ async function openMysql(options: MysqlOptions, { clock, transactions }: OpenOpt
       connectionIds,
       poolFigures: () => pool.figures,
     })
-    pool.onOpened = () => opened.onConnection()
+    pool.onOpened = (query) => opened.onConnection(query)
     return opened
   } catch (error) {
     await db.destroy()
@@ -180,7 +180,7 @@ function assemble(assembled: Assembled): Database {
     location,
     connectionIds,
     ...(poolFigures && { poolFigures }),
-    onConnection: () => {},
+    onConnection: () => Promise.resolve(),
     transaction: (fn) => transactionRepeated(db, location, (trx) => noted(trx, dialect, recording, () => fn(trx))),
     retry: (fn) => retryContention(fn),
     cut,

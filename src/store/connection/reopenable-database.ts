@@ -17,7 +17,7 @@ export class ReopenableDatabase implements Database {
   readonly sql: SqlDatabase
   /** The same object before and after restarts. */
   readonly broken = new BrokenRows()
-  onConnection: () => void = () => {}
+  onConnection: Database['onConnection'] = () => Promise.resolve()
   #maxValueBytes = MAX_VALUE_BYTES
 
   constructor(open: () => Promise<Database>, dialectName: SqlDatabase['dialect']) {
@@ -40,7 +40,7 @@ export class ReopenableDatabase implements Database {
     try {
       this.#current = await this.#opening
       this.#maxValueBytes = this.#current.maxValueBytes
-      this.#current.onConnection = () => this.onConnection()
+      this.#current.onConnection = (query) => this.onConnection(query)
     } catch (error) {
       this.#opening = undefined
       throw error

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type CompiledQuery, sql } from 'kysely'
 import { propertyOf } from '../../errors-read.ts'
 import type { ResourceStats } from '../../resource/resource-pool.ts'
 import { MAX_LEASE_MS } from '../../settings/max-lease.ts'
@@ -93,17 +93,12 @@ export class NodeStore {
     })
   }
 
-  /** Stores and returns the ids that the server gave to this process's open connections. Does nothing on SQLite. */
-  async saveConnections(nodeId: string): Promise<readonly number[]> {
-    if (this.#database.dialect.name === 'sqlite') return []
-    return this.#database.retry(() =>
-      // The statement must be executed on one of the connections that it names.
-      this.#database.db.connection().execute(async (connection) => {
-        const ids = this.#database.connectionIds()
-        await connection.updateTable('piko_node').set(connectionColumns(ids)).where('id', '=', nodeId).execute()
-        return ids
-      }),
-    )
+  /**
+   * Returns the statement that stores the ids that the server gave to this process's connections. It must be executed on one of these
+   * connections.
+   */
+  savedConnections(nodeId: string, ids: readonly number[]): CompiledQuery {
+    return this.#database.db.updateTable('piko_node').set(connectionColumns(ids)).where('id', '=', nodeId).compile()
   }
 
   endConnections(nodeIds: readonly string[]): Promise<EndedConnections> {

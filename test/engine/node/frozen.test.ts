@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest'
 import type { Database } from '../../../src/store/connection/database.ts'
 import { PAGES, pagesJob } from '../../fixtures/engine/frozen-job.ts'
-import { makeApp, nextEvent, recordEvents, startApp, testSettings } from '../../support/app.ts'
+import { eventually, makeApp, recordEvents, startApp, testSettings } from '../../support/app.ts'
 import { describeMysql } from '../../support/databases.ts'
 import { WorkerProcess } from '../../support/worker-process.ts'
 
@@ -39,10 +39,10 @@ describeMysql((fixture) => {
       const id = await asker.enqueue('pages')
       await child.told('frozen')
       const app = makeApp(fixture.options, pagesJob(), { settings })
-      const ended = nextEvent(app, 'connections.ended')
+      const ended = recordEvents(app, 'connections.ended')
       const left = recordEvents(app, 'connections.left')
       await app.start()
-      expect((await ended).count).toBeGreaterThan(0)
+      await eventually(() => expect(ended).toMatchObject([{ nodeIds: [expect.any(String)] }]))
       expect(await asker.waitFor(id)).toMatchObject({ state: 'succeeded' })
       const all = Array.from({ length: PAGES }, (_, n) => n)
       expect(await walked()).toEqual(all)

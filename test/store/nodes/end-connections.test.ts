@@ -3,10 +3,9 @@ import { type Connection, createConnection } from 'mysql2/promise'
 import { beforeEach, expect, it, onTestFinished } from 'vitest'
 import type { Database } from '../../../src/store/connection/database.ts'
 import { connectionOptions } from '../../../src/store/connection/mysql/mysql-pool.ts'
-import { connectionColumns } from '../../../src/store/nodes/end-connections.ts'
 import { storeOn } from '../../../src/store/store.ts'
 import { eventually } from '../../support/app.ts'
-import { createMysqlDatabase, describeEachStore, describeMysql } from '../../support/databases.ts'
+import { createMysqlDatabase, describeMysql } from '../../support/databases.ts'
 
 const SERVER = "CONCAT(@@hostname, ':', @@port)"
 
@@ -88,30 +87,5 @@ describeMysql((fixture) => {
     })
     expect(await nodes.endConnections(dead)).toMatchObject({ count: 0, busy: new Set() })
     expect(await isOpen(kept)).toBe(true)
-  })
-})
-
-describeEachStore((fixture) => {
-  it('stores the ids of all open connections in the row of the node', async () => {
-    const database = await fixture.open()
-    await fixture.empty()
-    const { nodes } = storeOn(database)
-    const id = randomUUID()
-    await nodes.register({ id, host: 'h', pid: 1 }, 60_000)
-    let opened = 0
-    database.onConnection = () => opened++
-    await Promise.all([database.sql.query('SELECT 1'), database.sql.query('SELECT 2')])
-    const ids = await nodes.saveConnections(id)
-    const [row] = await database.sql.query('SELECT connections FROM piko_node')
-    expect(row?.['connections'] ?? '').toBe(ids.join(','))
-    if (fixture.name === 'sqlite') return
-    expect(ids.length).toBeGreaterThan(1)
-    expect(opened).toBe(ids.length - 1)
-    // The ids that a proxy gives are not those of the server.
-    await database.db
-      .updateTable('piko_node')
-      .set(connectionColumns([1, 2]))
-      .execute()
-    expect(await database.sql.query('SELECT connections FROM piko_node')).toEqual([{ connections: null }])
   })
 })

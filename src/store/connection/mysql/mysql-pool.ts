@@ -1,8 +1,9 @@
 import type { PoolFigures } from '../../../ledger/node-figures.ts'
-import type { MysqlPool as KyselyPool, MysqlPoolConnection as KyselyConnection } from 'kysely'
-import type { ConnectionOptions, Pool, PoolConnection, PoolOptions } from 'mysql2'
-import { isConnectionLost } from '../../../sql/database-faults.ts'
+import { CompiledQuery, type MysqlPool as KyselyPool, type MysqlPoolConnection as KyselyConnection } from 'kysely'
+import type { ConnectionOptions, Pool, PoolConnection, PoolOptions, QueryValues } from 'mysql2'
+import { propertyOf } from '../../../errors-read.ts'
 import { PikoError, toError } from '../../../errors.ts'
+import { isConnectionLost } from '../../../sql/database-faults.ts'
 import { MYSQL_SESSION } from './mysql-session.ts'
 import { connectionParams, tlsAdvice } from './mysql-tls.ts'
 import { socketOf, TimedConnection } from './timed-connection.ts'
@@ -43,6 +44,9 @@ const FIRST_PAUSE_MS = 50
 /** A connection that was idle for longer than this is pinged before it is used. */
 const TRUSTED_MS = 1_000
 
+/** Executes a statement on one connection. */
+export type ConnectionQuery = (statement: CompiledQuery) => Promise<unknown>
+
 type Handover = (error: unknown, connection: KyselyConnection) => void
 
 interface Opened {
@@ -76,8 +80,8 @@ export class MysqlPool implements KyselyPool {
   readonly #waiting = new Set<(error: PikoError) => void>()
   /** The server's `innodb_rollback_on_timeout`. */
   rollsBackOnTimeout = false
-  /** Called when another connection has been opened. Its session is not set up yet. */
-  onOpened: () => void = () => {}
+  /** Called for each new connection, with a function that queries it. The connection is lent when the result resolves. */
+  onOpened: (query: ConnectionQuery) => Promise<unknown> = () => Promise.resolve()
   #hasConnected = false
   #isCut: PikoError | undefined
 
@@ -225,25 +229,37 @@ export class MysqlPool implements KyselyPool {
     // mysql2 listens for only one error. A dead connection may report a second one, which would end the process without this listener. The
     // running statement already has its own error.
     connection.on('error', () => this.#opened.delete(connection))
-    this.onOpened()
-    const run = (index: number): void => {
-      const statement = MYSQL_SESSION[index]
-      if (statement === undefined) {
-        this.#hasConnected = true
-        return callback(null, timed)
-      }
-      // This statement has a time limit, because a server that is stuck may still accept connections.
-      connection.query({ sql: statement, timeout: this.#options.connectTimeoutMs }, (error, answer) => {
-        if (!error) {
+    // These statements have a time limit, because a server that is stuck may still accept connections.
+    const timeout = this.#options.connectTimeoutMs
+    const query: ConnectionQuery = ({ sql, parameters }) =>
+      new Promise((resolve, reject) => {
+        connection.query({ sql, values: [...parameters] as QueryValues, timeout }, (error, answer) => {
+          if (error) return reject(error)
           timed.begun(answer)
-          return run(index + 1)
-        }
+          resolve(answer)
+        })
+      })
+    this.#setUp(query).then(
+      () => {
+        this.#hasConnected = true
+        callback(null, timed)
+      },
+      (error: unknown) => {
         this.#opened.delete(connection)
         connection.destroy()
         callback(error, timed)
-      })
+      },
+    )
+  }
+
+  async #setUp(query: ConnectionQuery): Promise<void> {
+    for (const sql of MYSQL_SESSION) await query(CompiledQuery.raw(sql))
+    try {
+      await this.onOpened(query)
+    } catch (error) {
+      // A connection on which the server has refused a statement can still be used.
+      if (isConnectionLost(error) || propertyOf(error, 'sqlState') === undefined) throw error
     }
-    run(0)
   }
 }
 
