@@ -30,13 +30,15 @@ export async function lockDue(
   request: ClaimRequest,
 ): Promise<readonly ClaimRow[]> {
   const { share, ...whole } = request
-  if (dialect.name === 'sqlite' && isPlain(request)) {
-    return (await trx.executeQuery<ClaimRow>(usualDue(trx, dialect, { limit: request.limit }))).rows
+  const along = () =>
+    due(trx, dialect, whole)
+      .select(CLAIM_COLUMNS)
+      .$if(request.early !== undefined, (query) => query.select('priority'))
+  if (dialect.name === 'sqlite' || !dialect.skipsLocked) {
+    return isPlain(request)
+      ? (await trx.executeQuery<ClaimRow>(usualDue(trx, dialect, { limit: request.limit }))).rows
+      : along().execute()
   }
-  const along = due(trx, dialect, whole)
-    .select(CLAIM_COLUMNS)
-    .$if(request.early !== undefined, (query) => query.select('priority'))
-  if (dialect.name === 'sqlite' || !dialect.skipsLocked) return along.execute()
   if (share) {
     const shared = await lockAmong(trx, dialect, request, request.limit)
     // If the share has no free due runs, the claim may take any run.
@@ -49,7 +51,7 @@ export async function lockDue(
     const farther = await lockAmong(trx, dialect, request, looked)
     if (farther.length > 0) return farther
   }
-  return along.modifyEnd(dialect.forUpdateSkipLocked).execute()
+  return along().modifyEnd(dialect.forUpdateSkipLocked).execute()
 }
 
 /** Reads the database's time, and whether any run is due, even one that another node is claiming. Locks nothing. */
@@ -77,6 +79,9 @@ const usualLook = reusedStatement([], (db, dialect) => look(db, dialect, {}))
 const usualDue = reusedStatement(['limit'], (db, dialect, { limit }) =>
   due(db, dialect, { limit }).select(CLAIM_COLUMNS),
 )
+const usualLocked = reusedStatement(['looked', 'limit'], (db, dialect, { looked, limit }) =>
+  locked(db, dialect, { limit }, looked),
+)
 
 /** Whether a claim may take any run. */
 function isPlain({ only, except, early, share, without: broken, ids }: Among): boolean {
@@ -95,22 +100,30 @@ async function lockAmong(
   request: ClaimRequest,
   looked: number,
 ): Promise<readonly ClaimRow[]> {
-  const found = due(trx, dialect, { ...request, limit: looked })
+  const { limit } = request
+  if (!isPlain(request)) return locked(trx, dialect, request, looked).execute()
+  return (await trx.executeQuery<ClaimRow>(usualLocked(trx, dialect, { looked, limit }))).rows
+}
+
+function locked(db: Kysely<Tables>, dialect: Dialect, request: Among & Pick<ClaimRequest, 'limit'>, looked: number) {
+  const found = due(db, dialect, { ...request, limit: looked })
     .select('id')
     .as('due')
   const byId = sql<Selectable<RunTable>>`piko_run`.as<'run'>(sql`run${dialect.forceIndex('PRIMARY')}`)
-  const locked = trx
-    .selectFrom(found)
-    .innerJoin(byId, 'run.id', 'due.id')
-    .select(CLAIM_COLUMNS.map((column) => `run.${column}` as const))
-    .$if(request.early !== undefined, (query) => query.select('run.priority'))
-    // Reads the rows one by one in the order in which they were found, whatever the server's statistics say.
-    .modifyFront(sql`STRAIGHT_JOIN`)
-    // Checks the state again, because other nodes may have changed the runs in the meantime.
-    .where('run.state', '=', QUEUED)
-    .where('run.run_at', '<=', until(dialect, request))
-    .limit(request.limit)
-  return locked.modifyEnd(dialect.forUpdateSkipLocked).execute()
+  return (
+    db
+      .selectFrom(found)
+      .innerJoin(byId, 'run.id', 'due.id')
+      .select(CLAIM_COLUMNS.map((column) => `run.${column}` as const))
+      .$if(request.early !== undefined, (query) => query.select('run.priority'))
+      // Reads the rows one by one in the order in which they were found, whatever the server's statistics say.
+      .modifyFront(sql`STRAIGHT_JOIN`)
+      // Checks the state again, because other nodes may have changed the runs in the meantime.
+      .where('run.state', '=', QUEUED)
+      .where('run.run_at', '<=', until(dialect, request))
+      .limit(request.limit)
+      .modifyEnd(dialect.forUpdateSkipLocked)
+  )
 }
 
 /** Returns the latest time at which the runs of a claim may be due. */
