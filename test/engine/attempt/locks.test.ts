@@ -69,8 +69,14 @@ describeEachStore((fixture) => {
 
   it('is renewed while it is held', async () => {
     const [a, b] = (await apps(2)) as [Piko, Piko]
-    await using lock = await a.locks.acquire('export', { ttl: '1s' })
-    expect((await rejected(b.locks.acquire('export', { ttl: '1s', wait: '1500ms' }))).code).toBe('LOCK_BUSY')
+    await using lock = await a.locks.acquire('export', { ttl: '9s' })
+    const expiry = async (): Promise<string> =>
+      String(
+        (await database.sql.query(`SELECT expires_at FROM piko_lock WHERE name = 'user:export'`))[0]?.['expires_at'],
+      )
+    const first = await expiry()
+    await eventually(async () => expect(await expiry()).not.toBe(first))
+    expect((await rejected(b.locks.acquire('export', { ttl: '9s', wait: '0s' }))).code).toBe('LOCK_BUSY')
     expect(lock.lost.aborted).toBe(false)
   })
 
