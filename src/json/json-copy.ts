@@ -216,7 +216,8 @@ function isPlain(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-function kindOf(value: object): string {
+/** The name of the value's class, or the kind of object that it is. */
+export function kindOf(value: object): string {
   const name: unknown = (value.constructor as { readonly name?: unknown } | undefined)?.name
   return typeof name === 'string' && name !== '' ? name : Object.prototype.toString.call(value).slice(8, -1)
 }

@@ -1,4 +1,6 @@
 import { describe, PikoError } from '../errors.ts'
+import { jsonCopy, kindOf, pathText } from '../json/json-copy.ts'
+import { smallCopy } from '../json/small-copy.ts'
 import type { SqlExecutor, SqlValue } from './sql.ts'
 
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_$]{0,63}$/
@@ -58,7 +60,8 @@ export function onConflict(
  * Returns the value to bind for a property of a row. `undefined` becomes NULL; plain objects and arrays become JSON text.
  *
  * @param what the name of the value for the error message
- * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, or an instance of a class other than `Date` and `Uint8Array`
+ * @throws PikoError `SINK_ROW_INVALID` for NaN, an invalid date, a function, an instance of a class other than `Date` and `Uint8Array`, or
+ * an object with a value that JSON would lose or replace, such as NaN or a `Map`
  */
 export function toSqlValue(value: unknown, what: () => string): SqlValue {
   switch (typeof value) {
@@ -73,7 +76,7 @@ export function toSqlValue(value: unknown, what: () => string): SqlValue {
       break
     case 'object':
       if (value === null || value instanceof Uint8Array) return value
-      if (isPlain(value)) return JSON.stringify(value)
+      if (isPlain(value)) return jsonOf(value, what)
       if (value instanceof Date && !Number.isNaN(value.getTime())) return value
       break
     default:
@@ -85,6 +88,17 @@ export function toSqlValue(value: unknown, what: () => string): SqlValue {
   )
 }
 
+/** The JSON text of an object. Most objects are small and plain, and need no detailed check. */
+function jsonOf(value: object, what: () => string): string {
+  if (smallCopy(value, Infinity) !== undefined) return JSON.stringify(value)
+  const { value: copy, problems } = jsonCopy(value)
+  if (problems.length === 0) return JSON.stringify(copy)
+  throw new PikoError(
+    'SINK_ROW_INVALID',
+    `${what()} can't be stored as JSON: ${problems.map(({ path, text }) => `${pathText('value', path)} ${text}`).join('; ')}`,
+  )
+}
+
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return Array.isArray(value) || prototype === Object.prototype || prototype === null
@@ -92,5 +106,5 @@ function isPlain(value: object): boolean {
 
 function shown(value: unknown): string {
   if (typeof value !== 'object' || value === null) return describe(value)
-  return value instanceof Date ? 'an invalid date' : `an instance of ${value.constructor.name}`
+  return value instanceof Date ? 'an invalid date' : `an instance of ${kindOf(value)}`
 }

@@ -292,6 +292,7 @@ describeEachStore((store) => {
     [new Date('x'), 'an invalid date'],
     [() => 1, 'function'],
     [new Map(), 'an instance of Map'],
+    [Object.create(Object.create(null) as object) as unknown, 'an instance of Object'],
   ])('refuses the value %s and names the row', async (total, text) => {
     const table = sqlTable<{ id: number; total: unknown }>({
       name: 'test_order',
@@ -305,6 +306,22 @@ describeEachStore((store) => {
     await expect(table.insert(batchOf(undefined), rows)).rejects.toMatchObject({
       code: 'SINK_ROW_INVALID',
       message: expect.stringContaining(`total of row 1 for table test_order is ${text}`) as unknown,
+    })
+  })
+
+  it.each([
+    [{ a: [1, Number.NaN] }, 'value.a[1] is NaN'],
+    [{ 'a b': new Map([[1, 2]]) }, 'value["a b"] is a Map'],
+    [[undefined], 'value[0] is undefined'],
+    [{ n: 10n }, 'value.n is the BigInt 10'],
+    [{ toJSON: () => undefined }, 'value is undefined'],
+  ])('refuses an object of which JSON would lose a part: %o', async (total, text) => {
+    const table = sqlTable<{ total: unknown }>({ name: 'test_order', columns: ['total'], windowColumn: null })
+    await expect(table.insert(batchOf(undefined), [{ total }])).rejects.toMatchObject({
+      code: 'SINK_ROW_INVALID',
+      message: expect.stringContaining(
+        `total of row 0 for table test_order can't be stored as JSON: ${text}`,
+      ) as unknown,
     })
   })
 

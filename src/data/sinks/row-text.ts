@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PikoError } from '../../errors.ts'
 import { describe } from '../../errors.ts'
+import { kindOf } from '../../json/json-copy.ts'
 import type { FileWriter } from './file-writer.ts'
 import type { RowEncoder } from './file-attempt.ts'
 
@@ -70,6 +71,6 @@ export function unfitValue(where: string, path: string, value: unknown, expected
 
 function shown(value: unknown): string {
   if (value instanceof Date) return 'an invalid date'
-  if (typeof value === 'object' && value !== null) return `an instance of ${value.constructor.name}`
+  if (typeof value === 'object' && value !== null) return `an instance of ${kindOf(value)}`
   return typeof value === 'string' ? `text with half of a surrogate pair: ${describe(value)}` : describe(value)
 }

@@ -58,14 +58,14 @@ function inspect(text: string, dialect: SqlExecutor['dialect']): InspectedSql {
     }
     if (head.length < HEAD_TOKENS) head.push(token)
     if (head[0] === 'set') assigned.take(token)
-    if (last === 'get_lock' && token === '(') problem = LOCK
-    placeholders.take(token, scanner.following)
+    if (token === '(' && (last === 'get_lock' || scanner.previous.toLowerCase() === '`get_lock`')) problem = LOCK
+    placeholders.take(token, scanner)
     if (before === 'in' && last === '(' && token === ')') problem = 'IN () has no values; omit the condition'
     ;[before, last] = [last, token]
   }
   if (head.length === 0) problem ??= 'it has no statement'
   return {
-    text: text.slice(begin, end),
+    text: placeholders.apart(text, begin, end),
     placeholders: placeholders.count,
     problem: problem ?? sessionProblem(head, assigned) ?? placeholders.problem,
     insideProblem: commits(head) ? wouldCommit(head) : undefined,
@@ -169,21 +169,42 @@ function isTemporary(head: readonly string[], ...words: readonly string[]): bool
   return words.includes(head[head[1] === 'or' ? 3 : 1] ?? '')
 }
 
+const TOUCHES = /[\w$@.'"`\u0080-\uffff]/
+
 class Placeholders {
   count = 0
   problem: string | undefined
   readonly #isNamed: RegExp
+  readonly #isMysql: boolean
+  /** The positions where a blank must be inserted. */
+  readonly #touching: number[] = []
 
   constructor(dialect: SqlExecutor['dialect']) {
+    this.#isMysql = dialect === 'mysql'
     // On MySQL an @ starts a variable and not a named parameter.
     this.#isNamed = dialect === 'mysql' ? /^:$/ : /^[:@$]$/
   }
 
-  take(token: string, following: string): void {
+  take(token: string, { following, preceding, position }: SqlScanner): void {
     if (token === '?') {
       this.count += 1
+      if (this.#isMysql && TOUCHES.test(preceding)) this.#touching.push(position - 1)
+      if (this.#isMysql && TOUCHES.test(following)) this.#touching.push(position)
       if (/[?\d]/.test(following)) this.#refuse(token, following)
     } else if (/\w/.test(following) && this.#isNamed.test(token)) this.#refuse(token, following)
+  }
+
+  /**
+   * Returns the statement with a blank between each placeholder and a word or a quote next to it. MySQL's driver writes the values into the
+   * text, where `LIMIT?` would become `LIMIT1`, and `x?` the bytes of a hexadecimal number.
+   */
+  apart(text: string, begin: number, end: number): string {
+    let [result, from] = ['', begin]
+    for (const at of this.#touching) {
+      result += `${text.slice(from, at)} `
+      from = at
+    }
+    return result + text.slice(from, end)
   }
 
   #refuse(token: string, following: string): void {

@@ -10,6 +10,8 @@ export class SqlScanner {
   readonly #text: string
   readonly #isMysql: boolean
   #at = 0
+  #begin = 0
+  #previous: readonly [begin: number, end: number] = [0, 0]
 
   constructor(text: string, dialect: SqlExecutor['dialect']) {
     this.#text = text
@@ -26,12 +28,24 @@ export class SqlScanner {
     return this.#text[this.#at] ?? ''
   }
 
+  /** The character before the last token, if that is one character; empty at the beginning. */
+  get preceding(): string {
+    return this.#text[this.#at - 2] ?? ''
+  }
+
+  /** The token before the last one, as it is written. */
+  get previous(): string {
+    return this.#text.slice(...this.#previous)
+  }
+
   /** Returns the next token, or undefined at the end. */
   next(): string | undefined {
+    this.#previous = [this.#begin, this.#at]
     for (;;) {
       const char = this.#text[this.#at]
       if (char === undefined) return undefined
       if (this.#skipBlank(char)) continue
+      this.#begin = this.#at
       if (WORD_BEGIN.test(char)) return this.#word()
       this.#at += 1
       switch (char) {

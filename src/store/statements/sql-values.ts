@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { describe, PikoError } from '../../errors.ts'
 import type { SqlValue } from '../../sql/sql.ts'
 
@@ -21,9 +22,13 @@ export function bindable(value: unknown, index: number): SqlValue {
     )
   }
   if (typeof value === 'number' || typeof value === 'boolean') return exactNumber(Number(value))
-  if (!(value instanceof Uint8Array)) return value
+  if (types.isDate(value)) return new Date(msOf(value))
+  if (!types.isUint8Array(value)) return value
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
 }
+
+/** Calls the method of the class, because the object itself may have another method with this name. */
+const msOf = (date: Date): number => Date.prototype.getTime.call(date)
 
 /**
  * Converts a whole number so that the drivers send it exactly. SQLite's driver would bind `5` as 5.0, and MySQL's driver would round an
@@ -57,11 +62,12 @@ function isSqlValue(value: unknown): value is SqlValue {
     case 'bigint':
       return isInteger64(value)
     default:
-      if (value instanceof Date) return value.getTime() >= MIN_INSTANT_MS && value.getTime() <= MAX_INSTANT_MS
-      return value === null || value instanceof Uint8Array
+      // `instanceof` is true for a proxy, and false for a value of another realm.
+      if (types.isDate(value)) return msOf(value) >= MIN_INSTANT_MS && msOf(value) <= MAX_INSTANT_MS
+      return value === null || types.isUint8Array(value)
   }
 }
 
 function shown(value: unknown): string {
-  return value instanceof Date && Number.isNaN(value.getTime()) ? 'an invalid Date' : describe(value)
+  return types.isDate(value) && Number.isNaN(msOf(value)) ? 'an invalid Date' : describe(value)
 }

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { CompiledQuery } from 'kysely'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { SqlDatabase, SqlExecutor, SqlRow, SqlValue } from '../../../src/sql/sql.ts'
@@ -44,6 +45,7 @@ const REFUSED: readonly (readonly [text: string, reason: string])[] = [
   ['BACKUP LOCK t', SESSION],
   ["SELECT GET_LOCK('a', 0)", 'GET_LOCK would outlast'],
   ["SET @a = get_lock /* a */ ('a', 0)", 'GET_LOCK would outlast'],
+  ["SELECT `Get_Lock` ('a', 0)", 'GET_LOCK would outlast'],
   ['SET STATEMENT max_statement_time = 1 FOR COMMIT', CONTROL],
   ['SET STATEMENT max_statement_time = 1, sort_buffer_size = 2048 FOR SET autocommit = 0', SESSION],
   ["SELECT 'a\0b'", 'a NUL character'],
@@ -71,6 +73,9 @@ const VALUES: readonly (readonly [name: string, value: unknown, back: unknown])[
   ['quotes, backslashes and placeholders', `'"\\?;--`, `'"\\?;--`],
   ['characters beyond the basic plane', '😀é', '😀é'],
   ['a lone surrogate', 'a\ud800', 'a\ufffd'],
+  ['a part of a larger buffer', Buffer.from('abcd').subarray(1, 3), Buffer.from('bc')],
+  ['bytes of another realm', runInNewContext('new Uint8Array([1, 2])'), Buffer.from([1, 2])],
+  ['no bytes', new Uint8Array(0), Buffer.alloc(0)],
   ['a NUL character', 'a\0b', 'a\0b'],
 ]
 
@@ -113,6 +118,10 @@ const REFUSED_VALUES: readonly (readonly [name: string, value: unknown])[] = [
   ['an object with toSqlString', { toSqlString: () => '1; DROP TABLE t' }],
   ['a list', [1, 2]],
   ['a boxed text', new String('a')],
+  ['an object that inherits from Date', Object.create(Date.prototype)],
+  ['a proxy of a Date', new Proxy(new Date(0), {})],
+  ['a proxy of bytes', new Proxy(new Uint8Array(1), {})],
+  ['bytes of another width', new Uint16Array(1)],
   ['a symbol', Symbol('a')],
   ['a function', () => 1],
 ]
@@ -123,6 +132,7 @@ describeEachStore((store) => {
     ;({ sql } = await store.open())
     await sql.exec('CREATE TABLE t (a BIGINT, w TEXT)')
     await sql.exec('CREATE TABLE doubles (d DOUBLE)')
+    await sql.exec('CREATE TABLE bytes (w BLOB)')
   })
 
   it.each(DOUBLES)('keeps %d as a number, in a column and in a result', async (value) => {
@@ -251,9 +261,26 @@ describeEachStore((store) => {
   })
 
   it.each(VALUES)('keeps %s', async (_name, value, back) => {
-    await sql.exec('INSERT INTO t (w) VALUES (?)', [value as string])
-    expect(await sql.query('SELECT w FROM t')).toEqual([{ w: back }])
-    await sql.exec('DELETE FROM t')
+    const table = typeof value === 'string' ? 't' : 'bytes'
+    await sql.exec(`INSERT INTO ${table} (w) VALUES (?)`, [value as string])
+    expect(await sql.query(`SELECT w FROM ${table}`)).toStrictEqual([{ w: back }])
+    await sql.exec(`DELETE FROM ${table}`)
+  })
+
+  it('stores the instant of a Date whatever its own methods return', async () => {
+    const odd = Object.assign(new Date(5), { getTime: () => 7, toISOString: () => 'x', toSqlString: () => '1 + 1' })
+    const other = runInNewContext('new Date(5)') as Date
+    const [row] = await sql.query('SELECT ? AS odd, ? AS other, ? AS plain', [odd, other, new Date(5)])
+    expect([row?.['odd'], row?.['other']]).toEqual([row?.['plain'], row?.['plain']])
+  })
+
+  it('reads a placeholder that touches a word as a value of its own', async () => {
+    expect(await sql.query('SELECT 5 AS a WHERE 1=?AND 2=?LIMIT?', [1, 2, 1])).toEqual([{ a: 5 }])
+    expect(await sql.query('SELECT ?AS a', ['b'])).toEqual([{ a: 'b' }])
+    for (const text of ['SELECT x? AS a', 'SELECT b? AS a', 'SELECT 1.? AS a', 'SELECT ?.5 AS a'])
+      await expect(sql.query(text, ['41'])).rejects.toThrow()
+    for (const text of ['SELECT 1e? AS a', 'SELECT 0x? AS a', 'SELECT 1? AS a'])
+      await expect(sql.query(text, [3])).rejects.toThrow()
   })
 
   it.each(NUMBERS)('stores %s as an integer and returns %j', async (value, back) => {

@@ -103,9 +103,13 @@ const READ = /^\s*select\b/i
 /** Matches `count(*)`, whose `*` does not stand for columns. */
 const COUNT = /\bcount\(\*\)/gi
 
+/** Converts the values of a user's row to those that MySQL's driver returns. */
 function exactRow(row: unknown): unknown {
   const object = row as Record<string, unknown>
-  for (const [name, value] of Object.entries(object)) if (typeof value === 'bigint') object[name] = exactInteger(value)
+  for (const [name, value] of Object.entries(object)) {
+    if (typeof value === 'bigint') object[name] = exactInteger(value)
+    else if (value instanceof Uint8Array) object[name] = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  }
   return object
 }
 
