@@ -1,6 +1,6 @@
 import type { Selectable, Transaction, UpdateObject } from 'kysely'
 import { batchesOf, sentBytes } from '../../sql/statement-size.ts'
-import { FIRST_INSTANT_MS } from '../../time/instant.ts'
+import { FIRST_INSTANT_MS, readInstant } from '../../time/instant.ts'
 import type { Database } from '../connection/database.ts'
 import type { Dialect } from '../connection/dialect.ts'
 import { fromJson } from '../../json/json.ts'
@@ -145,7 +145,13 @@ async function reschedule(
     return { ...changes, next_tick: nextTick, plan_at: nextTick, ledger_start: null, window_cursor: null }
   }
   const stored = (await generationsOf(trx, dialect, [job.id])).get(job.id)
-  const ledger = ledgerOf(job, windowCursor, row, stored?.[0]?.schedule ?? bounds, dialect)
+  // The code may correct a start that was too late. Without a window, there is nothing to continue.
+  const cursor = optionalDate(window_cursor, dialect)
+  const isAtStart = cursor !== undefined && cursor.getTime() === declaredStart(row)
+  const beginsAgain = isAtStart && windowCursor < cursor && !(await hasWindow(trx, job.id))
+  const ledger = beginsAgain
+    ? { start: windowCursor, cursor: windowCursor }
+    : ledgerOf(job, windowCursor, row, stored?.[0]?.schedule ?? bounds, dialect)
   await addGeneration(trx, dialect, job.id, ledger.cursor, bounds)
   return {
     ...changes,
@@ -177,6 +183,17 @@ function ledgerOf(
   const isSame = codeBounds(row) === (job.bounds ?? job.schedule)
   const isExtended = begin < start && isSame && job.isBoundary?.(start, first) === true
   return isExtended ? { start: begin, cursor: begin } : { start, cursor }
+}
+
+/** Returns `windows.start` in ms, as declared by the code that last registered the job. */
+function declaredStart({ windows }: Selectable<JobTable>): number | undefined {
+  const begin = readInstant((fromJson(windows) as { readonly start?: unknown } | undefined)?.start)
+  return 'date' in begin ? begin.date.getTime() : undefined
+}
+
+async function hasWindow(trx: Transaction<Tables>, jobId: string): Promise<boolean> {
+  const row = await trx.selectFrom('piko_window').select('id').where('job_id', '=', jobId).limit(1).executeTakeFirst()
+  return row !== undefined
 }
 
 /** Returns the schedule that sets the bounds of the windows, as declared by the code that last registered the job. */

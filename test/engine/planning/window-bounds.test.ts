@@ -367,4 +367,44 @@ describeEachStore((store) => {
       )
     })
   })
+
+  describe('a job whose windows.start moves', () => {
+    const jobWith = (start: string, options: object = {}) =>
+      defineJob(
+        { id: 'sync', cron: '0 0 * * *', windows: { start, catchUp: 'all' }, ...options } as { id: string },
+        () => undefined,
+      )
+
+    it('into the future and back loses no time', async () => {
+      const world = await fresh()
+      const [code, wrong] = [jobWith('2025-01-20T00:00:00Z'), jobWith('2062-01-20T10:30:00Z')]
+      await world.start(code)
+      await world.plan(code)
+      world.clock.advance(50 * HOUR_MS)
+      await world.start(wrong)
+      await world.plan(wrong)
+      world.clock.advance(50 * HOUR_MS)
+      await world.start(code)
+      await world.plan(code)
+      const windows = await world.windows()
+      expectTiles(windows, 'no gaps')
+      expect(windows.at(-1)?.end).toEqual(t('2025-02-05T00:00:00Z'))
+    })
+
+    it.each([{}, { cron: '0 6 * * *' }])(
+      'back from the future before the first window begins there: %j',
+      async (options) => {
+        const world = await fresh()
+        const [wrong, code] = [jobWith('2062-01-20T10:30:00Z'), jobWith('2025-01-20T00:00:00Z', options)]
+        await world.start(wrong)
+        await world.plan(wrong)
+        await world.start(code)
+        await world.plan(code)
+        const windows = await world.windows()
+        expectTiles(windows, 'no gaps')
+        expect(windows[0]?.start).toEqual(t('2025-01-20T00:00:00Z'))
+        expect(await world.store.windows.summary('sync')).toMatchObject({ start: t('2025-01-20T00:00:00Z'), unrun: [] })
+      },
+    )
+  })
 })
