@@ -13,7 +13,7 @@ export interface StopParts {
 /** A stop waits at most this long for a start in progress, and then abandons it. */
 const MAX_START_GRACE_MS = 5_000
 
-/** The time limits of an app's stop. All of them start when the stop begins. */
+/** The time limits of an app's stop. They start when `stop` is called, those of the service tree when the tree begins to stop. */
 export class AppStop {
   readonly #parts: StopParts
 

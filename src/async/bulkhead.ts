@@ -87,7 +87,7 @@ export class Bulkhead {
     const [concurrency, queue] = [this.#concurrency, this.#queue]
     return new PikoError(
       'BULKHEAD_FULL',
-      `the bulkhead is full: ${concurrency} ${concurrency === 1 ? 'call is running' : 'calls are running'}, ${queue} may wait`,
+      `the bulkhead is full: ${concurrency} ${concurrency === 1 ? 'call is running' : 'calls are running'}, ${queue} ${queue === 1 ? 'is' : 'are'} waiting`,
       { details: { concurrency, queue } },
     )
   }

@@ -28,8 +28,8 @@ function hideQuery(address: string): string {
 }
 
 /**
- * Returns a string that is safe to print. If it looks like a URL, it could contain a password, whatever its key is. Other strings follow
- * the rule for logs and errors.
+ * Returns a string that is safe to print. A string with `://` is masked like a DSN, because a URL may contain a password. Other strings are
+ * redacted as in logs and errors.
  */
 export function maskText(text: string): string {
   return text.includes('://') ? maskDsn(text) : redactText(text)

@@ -1,4 +1,5 @@
 // Long because it is one state machine: accepting, batching, lingering, flushing.
+import { counted } from '../counted.ts'
 import { messageOf } from '../errors-read.ts'
 import { isPikoError, PikoError, toError } from '../errors.ts'
 import { loopTurn } from '../loop-turn.ts'
@@ -318,7 +319,7 @@ export class BufferedSink implements SinkWriter {
     try {
       await this.#delivery.deliver({ route, rows, bytes, number }, state)
     } catch (error) {
-      const what = `failed to deliver batch ${number} of ${route.modelName} (${rows.length} rows)`
+      const what = `failed to deliver batch ${number} of ${route.modelName} (${counted(rows.length, 'row')})`
       this.#failure ??= this.#failed(what, error)
       this.#dropBuffers()
       // Retrying other batches would only delay the failure of the run.

@@ -26,8 +26,8 @@ let croner: Croner | undefined
  * Loads croner and creates its cache with the first expression. A process that uses only links or services needs neither; together they
  * take 1 MB. Loaded synchronously, because a schedule is created synchronously.
  *
- * A parsed expression takes 83 kB, mostly for a list of 10,000 years. So jobs with the same expression share one, and only those
- * that were used last are kept. Parsing takes 25 µs.
+ * A parsed expression takes 83 kB, mostly for a list of 10,000 years. So jobs with the same expression share one, and only the
+ * most recently used ones are kept. Parsing takes 25 µs.
  */
 function cronerOf(): Croner {
   if (croner) return croner

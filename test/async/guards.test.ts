@@ -121,7 +121,7 @@ describe('bulkhead', () => {
     expect([guard.running, guard.waiting]).toEqual([2, 1])
     expect(await rejected(guard.run(() => 4))).toMatchObject({
       code: 'BULKHEAD_FULL',
-      message: 'the bulkhead is full: 2 calls are running, 1 may wait',
+      message: 'the bulkhead is full: 2 calls are running, 1 is waiting',
       details: { concurrency: 2, queue: 1 },
     })
     gate.open()

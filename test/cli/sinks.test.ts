@@ -23,7 +23,7 @@ it('piko sinks lists, shows and replays rows that a target refused', async () =>
   const list = await project.piko(['sinks', 'list', '--json'])
   expect(JSON.parse(list.stdout)).toMatchObject({ sinks: [{ sink: 'orders', deadRows: 1, spilledRows: 0 }] })
   expect((await project.piko(['runs', 'show', '1'])).stdout).toContain(
-    'dead      1 rows refused; see piko sinks dead --run 1',
+    'dead      1 row refused; see piko sinks dead --run 1',
   )
   const dead = await project.piko(['sinks', 'dead', '--sink', 'orders'])
   expect(dead.stdout).toMatch(/^1 +orders +sync +1 +\S+ +Error: no customer +\{"id":2\}$/m)

@@ -137,7 +137,7 @@ describe('a value that the database refuses', () => {
         .map(({ error }) => error)
         .filter((error) => 'code' in error && error.code === 'RUN_LOGS_LOST')
       expect(lost).toMatchObject([{ details: { lines: 3, runIds: [id] } }])
-      expect(lost[0]?.message).toMatch(new RegExp(`3 log lines of runs ${id} are lost: .*piko_run_log`))
+      expect(lost[0]?.message).toMatch(new RegExp(`3 log lines of run ${id} are lost: .*piko_run_log`))
     })
 
     it('of a plan leaves that job unchanged: the others are planned, and the reason is reported once', async () => {

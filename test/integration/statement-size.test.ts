@@ -153,7 +153,7 @@ describe.each(Object.entries(stores))('on %s', (name, create) => {
     await eventually(async () => {
       const lines = await app.runs.logs(id, { level: 'warn' })
       expect(lines.map(({ message }) => message)).toEqual([
-        '500 lines are left out: the database did not store them in time',
+        'left out 500 lines that the database did not store in time',
       ])
     })
     expect(await app.runs.logs(id, { limit: 30_000 })).toHaveLength(20_001)

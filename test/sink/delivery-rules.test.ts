@@ -215,7 +215,7 @@ describe('deadLetters', () => {
     const { sink, aside } = bench(RULES, () => Promise.reject(new Error('wrong schema')))
     await sink.write(Row, rowsFrom(1, 50))
     await expect(sink.flush()).rejects.toThrow(
-      'the target refused more than 3 rows of Row, the last with: Error: wrong schema. Fix the rows or the target, or raise deadLetters.tolerate',
+      'the target refused more than 3 rows in this attempt; the last one, of Row, with: Error: wrong schema. Fix the rows or the target, or raise deadLetters.tolerate',
     )
     expect(aside).toEqual([])
   })

@@ -106,7 +106,7 @@ describe('SinkPool.forRun', () => {
     const map = { a: named('a'), b: named('b', new Error('full')), c: named('c') }
     const run = await newPool().forRun(map, sinkScope())
     for (const key of ['c', 'b', 'a']) await run.writers[key]?.write(Order, new Order(1))
-    await expect(run.flush()).rejects.toThrow('sink b failed to deliver batch 0 of Order (1 rows): full')
+    await expect(run.flush()).rejects.toThrow('sink b failed to deliver batch 0 of Order (1 row): full')
     await run.discard()
     expect(events).toEqual(['a', 'b'])
     await expect(run.writers['c']?.write(Order, new Order(2))).rejects.toMatchObject({ code: 'STOPPED' })

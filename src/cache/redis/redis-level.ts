@@ -139,7 +139,11 @@ export class RedisLevel implements CacheLevel {
     return client.sendCommand(['EVAL', script, String(keys.length), ...keys, ...values])
   }
 
-  /** Returns the connected client. @throws the last error while there is no connection; the client reconnects automatically */
+  /**
+   * Returns the connected client, which reconnects automatically. The first call waits for the connection.
+   *
+   * @throws in later calls the last error while there is no connection
+   */
   async #ready(): Promise<Client> {
     if (this.#isClosed) throw new Error('the cache is closed')
     const client = await (this.#client ??= this.#create())

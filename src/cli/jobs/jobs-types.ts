@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, relative, resolve, sep } from 'node:path'
 import type { Command } from 'commander'
@@ -37,7 +38,7 @@ async function types({ jobs: globs, out }: TypesOptions, globals: GlobalOptions)
   if (out !== undefined) write(out, text)
   const data = { file: out ?? null, jobs: found.map(({ id, place }) => ({ id, place: place ?? null })), text }
   printResult(globals.json, data, () =>
-    out === undefined ? text.trimEnd() : `${found.length} jobs in ${visible(out)}`,
+    out === undefined ? text.trimEnd() : `${counted(found.length, 'job')} in ${visible(out)}`,
   )
 }
 

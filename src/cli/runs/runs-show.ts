@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { formatMs } from '../../time/duration.ts'
 import { visibleLine } from '../../visible.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -104,7 +105,7 @@ function textOf(
     ...(run.batchId === undefined ? [] : [`batch     ${run.batchId}`]),
     ...(progress ? [`progress  ${progressLine(progress)}`] : []),
     ...spilled.map(spilledLine),
-    ...(deadRows > 0 ? [`dead      ${deadRows} rows refused; see piko sinks dead --run ${run.id}`] : []),
+    ...(deadRows > 0 ? [`dead      ${counted(deadRows, 'row')} refused; see piko sinks dead --run ${run.id}`] : []),
   ].join('\n')
   return [
     lines,
@@ -115,7 +116,7 @@ function textOf(
 
 function spilledLine({ sink, host, rows, sent }: RunDetails['spilled'][number]): string {
   const rest = sent >= rows ? 'all delivered' : `${sent} delivered`
-  return `spilled   ${rows} rows of ${visibleLine(sink)} on ${visibleLine(host)}, ${rest}`
+  return `spilled   ${counted(rows, 'row')} of ${visibleLine(sink)} on ${visibleLine(host)}, ${rest}`
 }
 
 function attemptData({ attempt, fence, nodeId, startedAt, finishedAt, outcome, error, phases }: Attempt): object {

@@ -90,7 +90,7 @@ export function addSchedule(program: Command): void {
   withScheduleOptions(schedule.command('preview'), 'instead of a job: ')
     .description(
       'Shows the next ticks of a job, or of a schedule given on the command line, in UTC and in local time. Marks clock changes, ' +
-        'and shows the windows that end at the ticks. A schedule set at run time takes precedence over the one in the code. ' +
+        'and shows the windows that are due at the ticks. A schedule set at run time takes precedence over the one in the code. ' +
         'Changes nothing.',
     )
     .argument('[job]', 'id of a job')

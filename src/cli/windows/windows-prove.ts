@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import type { Command } from 'commander'
 import type { Certificate, ProofFinding } from '../../operations/proof/certificate.ts'
 import { proofFailed } from '../../operations/proof/proof-failed.ts'
@@ -70,8 +71,8 @@ const NOT_PROVED = {
 
 function tableText({ name, notProved, rows, unrecorded, digest }: Certificate['tables'][number]): string {
   if (notProved !== undefined) return `${visibleLine(name)}: not proved, because ${NOT_PROVED[notProved]}`
-  const note = unrecorded > 0 ? `, ${unrecorded} windows without a recorded number of rows` : ''
-  return `${visibleLine(name)}: ${rows} rows${note}, digest ${digest}`
+  const note = unrecorded > 0 ? `, ${counted(unrecorded, 'window')} without a recorded number of rows` : ''
+  return `${visibleLine(name)}: ${counted(rows, 'row')}${note}, digest ${digest}`
 }
 
 function findingText({ kind, message, repair }: ProofFinding): string {

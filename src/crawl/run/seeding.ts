@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { describe, isObject, propertyOf } from '../../errors-read.ts'
 import { isPikoError, PikoError } from '../../errors.ts'
 import type { JobContext } from '../../job/context.ts'
@@ -45,7 +46,7 @@ export async function seed(plan: CrawlPlan, ctx: SeedContext): Promise<void> {
   }
   if (batch.length > 0) await store()
   if (left > 0)
-    ctx.log.warn({ first }, `${left} seeds have a URL of more than ${MAX_URL_LENGTH} characters and were left out`)
+    ctx.log.warn({ first }, `left out ${counted(left, 'seed')} with a URL of more than ${MAX_URL_LENGTH} characters`)
 }
 
 /** @throws PikoError `USAGE` naming the seed; another attempt would only fail again */

@@ -76,7 +76,7 @@ export class Chunks {
 
   #image(key: string, version: number, width: number, draw: (to: CanvasRenderingContext2D) => void): HTMLCanvasElement {
     const known = this.#images.get(key)
-    // The image that was used last is the last one to be dropped.
+    // It is added again below, so the first image is always the one that has not been used for the longest time.
     this.#images.delete(key)
     if (known?.version === version) {
       this.#images.set(key, known)

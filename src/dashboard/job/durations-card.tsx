@@ -75,7 +75,7 @@ function Histogram({ bins }: { readonly bins: readonly Bin[] }) {
               width={Math.max(1, step - 1)}
               height={height}
             >
-              <title>{`${durationText(from)} to ${durationText(to)}: ${count} runs`}</title>
+              <title>{`${durationText(from)} to ${durationText(to)}: ${count} ${count === 1 ? 'run' : 'runs'}`}</title>
             </rect>
           )
         })}

@@ -25,7 +25,7 @@ export function runMs({ startedAt, finishedAt }: SparkRun): number | undefined {
 export function Sparkline({ runs, length }: { readonly runs: readonly SparkRun[]; readonly length: number }) {
   const longest = Math.max(1, ...runs.map((run) => runMs(run) ?? 0))
   const failed = runs.filter(({ state }) => state === 'failed').length
-  const label = `last ${runs.length} runs, ${failed === 0 ? 'none' : failed} failed`
+  const label = `last ${runs.length} ${runs.length === 1 ? 'run' : 'runs'}, ${failed === 0 ? 'none' : failed} failed`
   return (
     <svg class="spark" width={length * (BAR + GAP)} height={HEIGHT} role="img" aria-label={label}>
       {runs.map((run, index) => {

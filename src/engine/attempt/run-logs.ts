@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { describe, headline, isObject, safely } from '../../errors-read.ts'
 import { PikoError, toError } from '../../errors.ts'
 import { redactText } from '../../run/redact.ts'
@@ -117,7 +118,7 @@ export class RunLogs extends LoopService {
 
   #tellLeftOut(): void {
     for (const { claim, lines } of this.#leftOut.values())
-      this.#push(claim, 'warn', `${lines} lines are left out: the database did not store them in time`)
+      this.#push(claim, 'warn', `left out ${counted(lines, 'line')} that the database did not store in time`)
     this.#leftOut.clear()
   }
 
@@ -176,7 +177,7 @@ function lostLines(lines: number, runIds: readonly number[], thrown: unknown): P
   const more = runIds.length > MAX_NAMED ? ` and ${runIds.length - MAX_NAMED} more` : ''
   return new PikoError(
     'RUN_LOGS_LOST',
-    `${lines} log lines of runs ${some}${more} are lost: the node stopped before the database stored them: ${headline(thrown)}`,
+    `${counted(lines, 'log line')} of ${runIds.length === 1 ? 'run' : 'runs'} ${some}${more} ${lines === 1 ? 'is' : 'are'} lost: the node stopped before the database stored them: ${headline(thrown)}`,
     { cause: toError(thrown), details: { lines, runIds: runIds.slice(0, MAX_NAMED) } },
   )
 }

@@ -19,7 +19,10 @@ export interface ItemFinish extends Omit<EndedItem, 'added' | 'duplicates'> {
   readonly added: readonly PendingItem[]
 }
 
-/** `lost`: this node no longer held the item, so nothing was written. `dead`: the database refused the end, so the item is dead. */
+/**
+ * `lost`: nothing was written, because this node no longer held the item, or the database refused even an end without
+ * values. `dead`: the database refused the end of the item, so the item was stored as dead.
+ */
 export type ItemStored = 'stored' | 'lost' | 'dead'
 
 const MAX_ENDS = 100

@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, PikoError } from '../../errors.ts'
 import { type BatchDone, doneRunBy } from '../../engine/planning/batch-end.ts'
@@ -280,7 +281,7 @@ async function rowOf({ batches }: Pick<Store, 'batches'>, id: number): Promise<B
 function conflict({ id, jobId, key, digest, total }: BatchRow, asked: string, items: number): PikoError {
   return new PikoError(
     'BATCH_CONFLICT',
-    `batch ${id} of job "${jobId}" has the key ${describe(key)} and was created with other items or options: it has ${total} items and the digest ${digest.slice(0, 12)}…, and this request has ${items} items and the digest ${asked.slice(0, 12)}…; use another key, or the same items and options`,
+    `batch ${id} of job "${jobId}" has the key ${describe(key)} and was created with other items or options: it has ${counted(total, 'item')} and the digest ${digest.slice(0, 12)}…, and this request has ${counted(items, 'item')} and the digest ${asked.slice(0, 12)}…; use another key, or the same items and options`,
     { details: { batchId: id, jobId, key, digest, asked } },
   )
 }

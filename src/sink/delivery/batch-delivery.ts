@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { PikoError } from '../../errors.ts'
 import type { Route } from '../routes.ts'
 import type { SinkBatch, SinkScope } from '../sink.ts'
@@ -166,8 +167,8 @@ export class BatchDelivery {
     if (this.#dead <= limit) return
     throw new PikoError(
       'SINK_FAILED',
-      `the target refused more than ${limit} rows of ${route.modelName}, the last with: ${reason}. Fix the rows or the target, ` +
-        'or raise deadLetters.tolerate of the sink',
+      `the target refused more than ${counted(limit, 'row')} in this attempt; the last one, of ${route.modelName}, with: ${reason}. ` +
+        'Fix the rows or the target, or raise deadLetters.tolerate of the sink',
       { details: { sink: name, tolerate: limit } },
     )
   }

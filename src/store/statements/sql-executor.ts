@@ -1,4 +1,5 @@
 import { wrongCall } from '../../call-options.ts'
+import { counted } from '../../counted.ts'
 import { aFunction } from '../../options.ts'
 import { CompiledQuery, type Kysely, type QueryResult } from 'kysely'
 import { describe, PikoError } from '../../errors.ts'
@@ -187,7 +188,8 @@ export function isExecutorOf(executor: SqlExecutor, dialect: Dialect): boolean {
 const MAX_SQLITE_PARAMETERS = 32_766
 
 /**
- * Checks a statement before it is sent, and refuses it if it would behave differently on the two databases.
+ * Checks a statement before it is sent. Refuses it if it begins or ends a transaction, would change the connection for later statements, or
+ * can't be sent as one statement with these parameters.
  *
  * @throws PikoError `USAGE`, `STATEMENT_TOO_LARGE`
  */
@@ -203,7 +205,10 @@ function checked(
   const problem = statement.problem ?? (place === 'inside' ? statement.insideProblem : statement.outsideProblem)
   if (problem !== undefined) throw refused(text, problem)
   if (params.length !== statement.placeholders) {
-    throw refused(text, `it has ${statement.placeholders} placeholders, but got ${params.length} parameters`)
+    throw refused(
+      text,
+      `it has ${counted(statement.placeholders, 'placeholder')}, but got ${counted(params.length, 'parameter')}`,
+    )
   }
   if (name === 'sqlite' && params.length > MAX_SQLITE_PARAMETERS) {
     throw refused(

@@ -249,9 +249,9 @@ describeEachStore((store) => {
   })
 
   it.each([
-    ['SELECT ? AS a', [], 'it has 1 placeholders, but got 0 parameters'],
-    ['SELECT ? AS a', [1, 2], 'it has 1 placeholders, but got 2 parameters'],
-    [`SELECT '?' AS a`, [1], 'it has 0 placeholders, but got 1 parameters'],
+    ['SELECT ? AS a', [], 'it has 1 placeholder, but got 0 parameters'],
+    ['SELECT ? AS a', [1, 2], 'it has 1 placeholder, but got 2 parameters'],
+    [`SELECT '?' AS a`, [1], 'it has 0 placeholders, but got 1 parameter'],
   ] as const)('refuses %j with the parameters %j', async (text, params, reason) => {
     for (const way of Object.values(ways))
       await expect(way(text, params)).rejects.toMatchObject({

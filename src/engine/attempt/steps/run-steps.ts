@@ -1,3 +1,4 @@
+import { counted } from '../../../counted.ts'
 import { untilAborted } from '../../../signals/until-aborted.ts'
 import type { Clock } from '../../../clock.ts'
 import { describe, type ErrorCode, isPikoError, PikoError } from '../../../errors.ts'
@@ -237,7 +238,7 @@ export class RunSteps {
     }
     const afterMs = nextLookMs(policy, waitedMs)
     if (afterMs === undefined)
-      throw stepTimedOut(attempt, name, `it is not ready after ${tries} calls in ${policy.forMs} ms`)
+      throw stepTimedOut(attempt, name, `it is not ready after ${counted(tries, 'call')} in ${policy.forMs} ms`)
     if (claimsIn(attempt.claim) > MAX_CLAIMS_OF_WAITS) throw outOfLooks(attempt, name, tries)
     // Another wait may already be ending the attempt. This wait is also stored, because its time begins now.
     if (!isPikoError(attempt.abortReason, 'STEP_WAITING')) attempt.throwIfAborted()
