@@ -150,7 +150,7 @@ export class Lender {
     if (!loss) return
     const now = this.#parts.clock.monotonic()
     const next = loss.nextAtMs > now ? `, and the next is in ${formatMs(loss.nextAtMs - now)}` : ''
-    const since = `lost ${formatMs(now - loss.sinceMs)} ago, ${loss.tries} tries to open it again have failed${next}`
+    const since = `lost ${formatMs(now - loss.sinceMs)} ago, ${loss.tries} failed ${loss.tries === 1 ? 'try' : 'tries'} to open it again${next}`
     throw failed(this.name, 'is not ready', loss.tries > 0 ? `${messageOf(loss.error)}; ${since}` : loss.error)
   }
 

@@ -1,3 +1,4 @@
+import { counted } from '../counted.ts'
 import type { Logger } from '../logger.ts'
 import type { Events } from '../events.ts'
 
@@ -21,7 +22,7 @@ export function logItems(events: Events, log: Logger): (() => void)[] {
     events.on('items.progress', ({ runId, jobId, done, dead, total }) =>
       log.debug(
         { piko_event: 'items.progress', run_id: runId, job_id: jobId, done, dead, total },
-        `run ${runId} of ${jobId}: ${done} of ${total} items are done`,
+        `run ${runId} of ${jobId}: ${done} of ${counted(total, 'item')} done`,
       ),
     ),
     events.on('crawl.progress', ({ runId, jobId, done, dead, total, queued, perSecond }) =>
@@ -36,7 +37,7 @@ export function logItems(events: Events, log: Logger): (() => void)[] {
           queued,
           per_second: perSecond,
         },
-        `run ${runId} of crawl ${jobId}: ${done} of ${total} pages are done, ${perSecond.toFixed(1)} per second`,
+        `run ${runId} of crawl ${jobId}: ${done} of ${counted(total, 'page')} done, ${perSecond.toFixed(1)} per second`,
       ),
     ),
     events.on('lane.opened', ({ laneId, scope, lane, openUntil, opens }) =>

@@ -65,7 +65,7 @@ it('a failed check renews the resource: new borrowers wait for it, old ones keep
   )
   await eventually(() =>
     expect(pool.check()).rejects.toThrow(
-      /^resource db is not ready: gone away; lost .* ago, \d tries to open it again have failed/,
+      /^resource db is not ready: gone away; lost .* ago, \d failed tr(?:y|ies) to open it again/,
     ),
   )
   state.isUp = true

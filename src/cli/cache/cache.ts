@@ -45,7 +45,11 @@ export function addCache(program: Command): void {
     .action((name: string, { prefix }: { readonly prefix?: string }, command: Command) =>
       withApp(globalOptions(command), async (app, json) => {
         const deleted = await app.cache.clear(name, prefix === undefined ? {} : { prefix })
-        printResult(json, { cache: name, deleted }, () => `${deleted} entries of ${visibleLine(name)} deleted`)
+        printResult(
+          json,
+          { cache: name, deleted },
+          () => `${deleted} ${deleted === 1 ? 'entry' : 'entries'} of ${visibleLine(name)} deleted`,
+        )
       }),
     )
 }

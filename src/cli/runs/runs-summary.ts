@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import type { Command } from 'commander'
 import type { RunSummary } from '../../store/runs/run-summary.ts'
 import type { CappedCount } from '../../store/statements/capped-count.ts'
@@ -31,7 +32,7 @@ function summaryText({ queued, due, running, failed, oldestDueMs, lateness, wind
     `queued     ${countText(queued)}, ${countText(due)} due${oldestDueMs === undefined ? '' : `, the oldest for ${formatMs(oldestDueMs)}`}`,
     `running    ${countText(running)}`,
     `failed     ${countText(failed)}`,
-    `lateness   median ${formatMs(lateness.p50Ms)}, 95 % at most ${formatMs(lateness.p95Ms)} (newest ${lateness.runs} runs)`,
+    `lateness   median ${formatMs(lateness.p50Ms)}, 95 % at most ${formatMs(lateness.p95Ms)} (newest ${counted(lateness.runs, 'run')})`,
     ...lagging.map(({ jobId, lagMs }) => `lag        ${formatMs(lagMs)}  ${visibleLine(jobId)}`),
   ].join('\n')
 }

@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { type Command, Option } from 'commander'
 import type { WindowMark, WindowRerun } from '../../operations/operation-options.ts'
 import { cliJobs, jobsOption } from '../cli-jobs.ts'
@@ -32,7 +33,7 @@ export function addWindowChanges(windows: Command): void {
         {},
         async (app) => {
           const backfill = await app.windows.rerun(jobId, range)
-          printResult(globals.json, { backfill }, () => `backfill ${backfill.id}: ${backfill.total} windows`)
+          printResult(globals.json, { backfill }, () => `backfill ${backfill.id}: ${counted(backfill.total, 'window')}`)
         },
         [...registry],
       )
@@ -45,7 +46,7 @@ export function addWindowChanges(windows: Command): void {
     .action((jobId: string, range: WindowMark, command: Command) =>
       withWindows(jobId, command, async (app, json) => {
         const marked = await app.windows.stale(jobId, range)
-        printResult(json, { job: jobId, ...marked }, () => `${marked.windows} windows are stale now`)
+        printResult(json, { job: jobId, ...marked }, () => `marked ${counted(marked.windows, 'window')} as stale`)
       }),
     )
 }

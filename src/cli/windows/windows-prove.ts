@@ -52,7 +52,7 @@ function proofText(certificate: Certificate, zone: string): string {
     ['range', rangeText({ start: from, end: to }, zone)],
     ['windows', counts.join(', ') || 'none'],
     ...tables.map((table): [string, string] => ['table', tableText(table)]),
-    ['unverified', unverified > 0 ? `${unverified} windows whose runs the retention has deleted` : undefined],
+    ['unverified', unverified > 0 ? `${counted(unverified, 'window')} whose run the retention has deleted` : undefined],
     ['never run', unrun.length > 0 ? unrun.map((span) => rangeText(span, zone)).join(', ') : undefined],
     ['digest', certificate.digest],
     ['versions', `piko ${versions.piko}, schema ${versions.schema}`],

@@ -15,7 +15,7 @@ export function drainNode({ id, host, pid, running }: Node): Action {
     request: { method: 'POST', path: `/nodes/${part(id)}/drain` },
     cli: ['nodes', 'drain', id],
     preview: says(
-      `The node begins no further runs. Its ${running} runs continue until they end; other nodes take new ones.`,
+      `The node begins no further runs. Its runs in progress (${running}) continue until they end; other nodes take new ones.`,
     ),
   }
 }

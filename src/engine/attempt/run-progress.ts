@@ -156,7 +156,7 @@ function lost(runIds: readonly number[], thrown: unknown): PikoError {
   const more = runIds.length > MAX_NAMED ? ` and ${runIds.length - MAX_NAMED} more` : ''
   return new PikoError(
     'RUN_UNSTORABLE',
-    `the last progress of runs ${named.join(', ')}${more} is lost: the node stopped before the database stored it: ${headline(thrown)}`,
+    `the last progress of ${runIds.length === 1 ? 'run' : 'runs'} ${named.join(', ')}${more} is lost: the node stopped before the database stored it: ${headline(thrown)}`,
     { cause: toError(thrown), details: { runIds: named } },
   )
 }

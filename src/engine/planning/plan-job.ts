@@ -249,7 +249,8 @@ function planWindows(
     nextTick: nextDue,
     // `isCut` means that not all stored windows were read, so the next pass continues immediately from there.
     planAt: isDue && planned() >= room ? new Date(now.getTime() + FULL_QUEUE_PAUSE_MS) : isCut ? now : nextDue,
-    // A start after the cursor takes effect with its first window. If the code moves it back before then, no time is left out.
+    // If `windows.start` is later than the cursor, the cursor moves only with the first window. So if the code moves the start back before
+    // then, no time is left out.
     windowCursor: looked === 0 && !isCut ? (due.windowCursor ?? cursor) : cursor,
   }
 }

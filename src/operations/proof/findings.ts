@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import type { FencedTable } from '../../run/table-rows.ts'
 import type { ProofWindow, SuspectWindow } from '../../store/proof/proof-store.ts'
 import { momentText } from '../../time/local-dates.ts'
@@ -63,7 +64,7 @@ export class Findings {
   }
 
   missing(window: Window, table: FencedTable, found: number, recorded: number): void {
-    const message = `${table.name} has ${found} rows of window ${this.#name(window)}; ${recorded} were recorded when it ended`
+    const message = `${table.name} has ${counted(found, 'row')} of window ${this.#name(window)}; ${recorded} ${recorded === 1 ? 'was' : 'were'} recorded when it ended`
     this.#add('missing', window, message, this.#backfill(window, 'all'), table)
   }
 
@@ -72,7 +73,7 @@ export class Findings {
       doubled.length > 0
         ? (['doubled', `the same row more than once: ${shown(doubled)}`] as const)
         : (['late', 'the others were added after its end'] as const)
-    const message = `${table.name} has ${found} rows of window ${this.#name(window)}; ${recorded} were recorded when it ended, ${why}`
+    const message = `${table.name} has ${counted(found, 'row')} of window ${this.#name(window)}; ${recorded} ${recorded === 1 ? 'was' : 'were'} recorded when it ended, ${why}`
     this.#add(kind, window, message, this.#backfill(window, 'all'), table, doubled)
   }
 

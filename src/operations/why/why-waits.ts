@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { formatMs } from '../../time/duration.ts'
 import type { RunWaits, UsedLimit } from '../../store/admission/wait-store.ts'
 import type { WhyChange } from './why-change.ts'
@@ -52,7 +53,7 @@ export const WAITS: Readonly<Record<WaitRule, (facts: WaitFacts) => WaitDecision
   },
   'backfill limit': ({ backfillId, waits: { backfill } }) => {
     if (!backfill) return undefined
-    const rule = `backfill ${backfillId} runs at most ${backfill.limit} windows at the same time (parallel)`
+    const rule = `backfill ${backfillId} runs at most ${counted(backfill.limit, 'window')} at the same time (parallel)`
     return decided(rule, backfill)
   },
   concurrency: ({ waits, hasCode }) => {

@@ -145,7 +145,7 @@ async function reschedule(
     return { ...changes, next_tick: nextTick, plan_at: nextTick, ledger_start: null, window_cursor: null }
   }
   const stored = (await generationsOf(trx, dialect, [job.id])).get(job.id)
-  // The code may correct a start that was too late. Without a window, there is nothing to continue.
+  // If the code moves `windows.start` to an earlier time and there are no windows yet, the ledger begins again at the new start.
   const cursor = optionalDate(window_cursor, dialect)
   const isAtStart = cursor !== undefined && cursor.getTime() === declaredStart(row)
   const beginsAgain = isAtStart && windowCursor < cursor && !(await hasWindow(trx, job.id))

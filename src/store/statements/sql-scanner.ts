@@ -28,7 +28,7 @@ export class SqlScanner {
     return this.#text[this.#at] ?? ''
   }
 
-  /** The character before the last token, if that is one character; empty at the beginning. */
+  /** The character before the last token, which must be a single character. Empty at the beginning. */
   get preceding(): string {
     return this.#text[this.#at - 2] ?? ''
   }
