@@ -21,7 +21,7 @@ export interface Redelivery {
 
 /**
  * Delivers a batch from disk. Rows that the target refuses become dead letters even if the sink has no `deadLetters`, because their run has
- * ended and can't report them. If a newer run has written the window, the batch is dropped.
+ * usually ended and can't report them. If a newer run has written the window, the batch is dropped.
  *
  * @throws an error that is not about rows: the batch must be delivered again later
  */
