@@ -12,12 +12,17 @@ const URL_TOKEN = /((?:https?|wss?):\/\/)(?!user(?:name)?:?@)[^\s/?#:@"'`\\[\]]{
 const PEM = /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g
 const AWS_KEY = /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g
 const JWT = /(?<![\w-])eyJ[\w-]{6,}\.[\w-]+(?:\.[\w-]*){0,3}/g
-/** Matches tokens that begin with the prefix of a service: GitHub, GitLab, Slack, Stripe, Google, npm, OpenAI and Anthropic. */
+/**
+ * Matches tokens that begin with the prefix of a service: GitHub, GitLab, Slack, Stripe, Google, npm, PyPI, OpenAI, Anthropic, Vault,
+ * DigitalOcean, SendGrid and Shopify.
+ */
 const MARKED =
-  /\b(?:gh[oprsu]_[A-Za-z0-9]{20,255}|github_pat_\w{20,255}|glpat-[\w-]{16,255}|xox[abeoprs]-[A-Za-z0-9-]{10,255}|[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,255}|sk-[\w-]{20,255})/g
-/** Matches the secret part of a webhook address of Slack or Discord. */
+  /\b(?:hv[sb]\.[\w-]{20,255}|do[opr]_v1_[a-f0-9]{64}|ya29\.[\w-]{20,1024}|SG\.[\w-]{16,64}\.[\w-]{16,128}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|pypi-[\w-]{30,1024}|whsec_[A-Za-z0-9+/=]{16,255}|xapp-[\w-]{16,255}|gh[oprsu]_[A-Za-z0-9]{20,255}|github_pat_\w{20,255}|gl(?:pat|rt|dt|ptt|cbt)-[\w-]{16,255}|xox[abeoprs]-[A-Za-z0-9-]{10,255}|[rs]k_(?:live|test)_[A-Za-z0-9]{10,255}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,255}|sk-[\w-]{20,255})/g
+/** Matches the secret part of a webhook address of Slack, Discord, Teams or Telegram. */
 const WEBHOOK =
-  /(\/\/(?:hooks\.slack\.com\/(?:services|workflows|triggers)|discord(?:app)?\.com\/api\/webhooks)\/)[\w/-]{1,512}/gi
+  /(\/\/(?:hooks\.slack\.com\/(?:services|workflows|triggers)\/|discord(?:app)?\.com\/api\/webhooks\/|(?:[\w-]{1,64}\.webhook|outlook)\.office(?:365)?\.com\/webhook(?:b2)?\/|api\.telegram\.org\/(?:file\/)?bot))[\w/@:-]{1,512}/gi
+/** Matches the password in the address of a database as Go writes it: `user:secret@tcp(host:3306)/db`. */
+const GO_PASSWORD = /(?<![\w.-])([\w.-]{1,64}:)[^\s"'`]{1,256}(?=@(?:tcp|unix)\()/g
 /**
  * These three match the password in an SQL statement, the password in a call of the MySQL client or of curl, and the text of an XML
  * element.
@@ -25,14 +30,14 @@ const WEBHOOK =
 const IN_SQL =
   /\b((?:IDENTIFIED[ \t]{1,4}(?:WITH[ \t]{1,4}\w{1,64}[ \t]{1,4})?(?:BY|AS)|PASSWORD[ \t]{0,4}\()[ \t]{0,4}(?:PASSWORD[ \t]{1,4})?)(\\{0,15}['"])(?:(?!\2)[^]){1,512}\2/gi
 const IN_COMMAND =
-  /\b((?:mysql|mariadb)\w{0,16}\b[^\n;|]{0,128}?[ \t]-p|curl\b[^\n;|]{0,128}?[ \t](?:-u|--user)[ \t=]{0,4}[^\s:]{1,128}:)[^\s"'`\\]{1,512}/g
-const IN_XML = /(<(?:[\w-]{1,64}:)?([\w-]{1,64})>)[^<>"]{1,4096}(?=<\/)/g
+  /\b((?:mysql|mariadb)\w{0,16}\b[^\n;|]{0,128}?[ \t]-p|sshpass[ \t]{1,4}-p[ \t]{0,4}|redis-cli\b[^\n;|]{0,128}?[ \t]-a[ \t]{1,4}|docker[ \t]{1,4}login\b[^\n;|]{0,128}?[ \t]-p[ \t]{1,4}|curl\b[^\n;|]{0,128}?[ \t](?:-u|--user)[ \t=]{0,4}[^\s:]{1,128}:)[^\s"'`\\]{1,512}/g
+const IN_XML = /(<(?:[\w-]{1,64}:)?([\w-]{1,64})>)(?:<!\[CDATA\[[^<>]{1,4096}\]\]>|[^<>"]{1,4096})(?=<\/)/g
 const SCHEME =
   /\b(Bearer|Basic)(\s{1,4})(?!(?:token|auth|scheme|realm|authentication|authorization)s?\b)[\w.~+/=-]{4,}/gi
 const QUERY_SECRET =
   /([?&;](?:key|sig|signature|x-amz-(?:signature|credential|security-token)|code|auth)=)[^&\s"'#\\]{1,4096}/gi
 const KEY =
-  /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|jwt|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|account[-_ ]?key|secret[-_ ]?key|(?:signing|encryption|shared|master|storage|subscription|functions|ssh|tls)[-_ ]?key|authorization|cookies?|credentials?)(?<quotes>\\{0,15}["'`]|)[ \t]{0,4}(?:=>|[:=]|%3[DA])[ \t]{0,4}/gi
+  /(?:password|passwd|(?<![a-z])pwd|(?<=[a-z])Pwd|passphrase|secret|token|(?<![a-z])sig|jwt|api[-_ ]?key|private[-_ ]?key|access[-_ ]?key|account[-_ ]?key|secret[-_ ]?key|(?:signing|encryption|shared|master|storage|subscription|functions|ssh|tls)[-_ ]?key|authorization|cookies?|credentials?|passcode)(?:\[\w{0,32}\]|%5B\w{0,32}%5D)?(?<quotes>\\{0,15}["'`]|)(?:\]|%5D)?[ \t]{0,4}(?:[=-]>|:?={1,3}|:|%3[DA])[ \t]{0,4}/gi
 const DSN_KEY = /dsn(?:\\{0,15}["'`]\s{0,4}:\s{0,4}|=)/gi
 /** Matches the last word of a name whose value may also be harmless: `DB_PASS`, `smtpPass`, `auth`, `signature`. */
 const DOUBTFUL_KEY =
@@ -42,11 +47,14 @@ const FLAG = /-([a-z][\w-]{0,63})[ \t]{1,4}(?=[^\s-])/gi
 /** Matches an item of a list after which a secret may follow: `["--password", "…"]`, `["x-api-key", "…"]`. */
 const ANNOUNCED =
   /(["'`])(-{1,2}[a-z][\w-]{0,63}|(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{1,40})\\{0,15}\1\s{0,4},\s{0,8}(?=\\{0,15}["'`])/gi
+/** Matches a pair of a name and its value in a list of pairs, such as the entries of an object: `[["password", "…"]]`. */
+const PAIR =
+  /(?<=[[,]\s{0,8})(\[\s{0,4}(\\{0,15}["'`])([\w.-]{1,64})\2\s{0,4},\s{0,8}\2)((?:(?!\2)[^]){1,512})(?=\2\s{0,4}\])/g
 /** These two match `{ name: "password", value: "…" }`, in this order and with the value first. */
 const NAMED =
-  /\b(?:name|key|header|field)(?<quotes>\\{0,15}["'`]|)\s{0,4}[:=]\s{0,4}(\\{0,15}["'`])([\w.-]{1,64})\2\s{0,4},\s{0,8}(?:\\{0,15}["'`])?value(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}/gi
+  /\b(?:name|key|header|field)(?<quotes>\\{0,15}["'`]|)\s{0,4}[:=]\s{0,4}(\\{0,15}["'`])([\w.-]{1,64})\2(?:\s{0,4},\s{0,8}|\s{1,8})(?:\\{0,15}["'`])?value(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}/gi
 const VALUE_FIRST =
-  /\b(value(?:\\{0,15}["'`])?\s{0,4}:\s{0,4}(\\{0,15}["'`]))((?:(?!\2)[^]){1,512}?)(\2\s{0,4},\s{0,8}(?:\\{0,15}["'`])?(?:name|key|header|field)(?:\\{0,15}["'`])?\s{0,4}:\s{0,4}\\{0,15}["'`]([\w.-]{1,64})\\{0,15}["'`])/gi
+  /\b(value(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}(\\{0,15}["'`]))((?:(?!\2)[^]){1,512}?)(\2(?:\s{0,4},\s{0,8}|\s{1,8})(?:\\{0,15}["'`])?(?:name|key|header|field)(?:\\{0,15}["'`])?\s{0,4}[:=]\s{0,4}\\{0,15}["'`]([\w.-]{1,64})\\{0,15}["'`])/gi
 /** Matches the parameters of a scheme such as `Digest username="…", response="…"`. */
 const SCHEME_PARAMETERS =
   /\b(Digest|OAuth|Hawk|AWS4-HMAC-SHA256|SCRAM-SHA-\d{1,3}|Signature)(\s{1,4})(?:[\w-]{1,64}=(?:\\{0,15}"[^"\\]{0,4096}\\{0,15}"|[^\s,"'`\\]{0,4096})[ \t]{0,4},?[ \t]{0,4}){1,32}/gi
@@ -86,6 +94,8 @@ export function redactText(text: string): string {
     hidden = hidden.replace(SCHEME_PARAMETERS, `$1$2${HIDDEN}`).replace(QUERY_SECRET, `$1${HIDDEN}`)
   }
   if (text.includes('alue')) hidden = hideNamed(hidden)
+  if (text.includes('[')) hidden = hidden.replace(PAIR, hidePair)
+  if (text.includes('@')) hidden = hidden.replace(GO_PASSWORD, `$1${HIDDEN}`)
   hidden = hideValues(hideValues(hidden, KEY, isProse), DSN_KEY, () => false)
   hidden = hideValues(hidden, DOUBTFUL_KEY, isDoubtfulProse)
   if (text.includes('-')) hidden = hideValues(hidden, FLAG, isUsage)
@@ -95,6 +105,10 @@ export function redactText(text: string): string {
 
 function hideElement(whole: string, tag: string, name: string): string {
   return isSecretKey(name) ? tag + HIDDEN : whole
+}
+
+function hidePair(whole: string, before: string, _quote: string, name: string): string {
+  return isSecretKey(name) || isDoubtfulKey(name) ? before + HIDDEN : whole
 }
 
 function hideNamed(text: string): string {

@@ -1,5 +1,5 @@
 const SECRET_NAME =
-  /(?:password|passwd|pwd|passphrase|secret|token|dsn|authorization|cookies?|credentials?|jwt|apikey|privatekey|accesskey|secretkey|signingkey|encryptionkey|accountkey|sharedkey|masterkey|storagekey|subscriptionkey|functionskey|sshkey|tlskey|(?:db|user|smtp|imap|mail|ftp|ssh|root|admin|mysql|pg|redis|proxy|login|key|store)pass)$/
+  /(?:password|passcode|passwd|pwd|passphrase|secret|token|dsn|authorization|cookies?|credentials?|jwt|apikey|privatekey|accesskey|secretkey|signingkey|encryptionkey|accountkey|sharedkey|masterkey|storagekey|subscriptionkey|functionskey|sshkey|tlskey|(?:db|user|smtp|imap|mail|ftp|ssh|root|admin|mysql|pg|redis|proxy|login|key|store)pass)$/
 
 /**
  * Whether a value with this key is a secret: `password`, `clientSecret`, `X_API_KEY`, `set-cookie`. `tokens`, `monkey` and `author` do not

@@ -107,6 +107,29 @@ describe('redactText', () => {
     ['Ocp-Apim-Subscription-Key: s3cr3t', 's3cr3t'],
     ['x-functions-key: s3cr3t', 's3cr3t'],
     ['ssh_key=s3cr3t', 's3cr3t'],
+    ['dial root:s3cr3t@tcp(db:3306)/shop', 's3cr3t'],
+    ['password -> s3cr3t', 's3cr3t'],
+    ['password := s3cr3t', 's3cr3t'],
+    ['user[password]=s3cr3t', 's3cr3t'],
+    ['user%5Bpassword%5D=s3cr3t', 's3cr3t'],
+    [`config['password'] = 's3cr3t'`, 's3cr3t'],
+    ['password[0]=s3cr3t', 's3cr3t'],
+    ['token%5B%5D=s3cr3t', 's3cr3t'],
+    ['passcode: s3cr3t', 's3cr3t'],
+    [JSON.stringify(Object.entries({ user: 'a', password: 's3cr3t' })), 's3cr3t'],
+    [JSON.stringify(JSON.stringify([['api_key', 's3cr3t']])), 's3cr3t'],
+    ['<add name="password" value="s3cr3t" />', 's3cr3t'],
+    ['<add value="s3cr3t" key="smtpPass" />', 's3cr3t'],
+    ['<Password><![CDATA[s3cr3t]]></Password>', 's3cr3t'],
+    ['sshpass -p s3cr3t ssh host', 's3cr3t'],
+    ['redis-cli -h host -a s3cr3t ping', 's3cr3t'],
+    ['docker login -u a -p s3cr3t', 's3cr3t'],
+    ['POST https://api.telegram.org/bot123:s3cr3t/sendMessage', 's3cr3t'],
+    ['POST https://shop.webhook.office.com/webhookb2/s3cr3t@a/b', 's3cr3t'],
+    [`read with hvs.${'s3cr3t'.repeat(4)}`, 's3cr3t'],
+    [`sent with SG.${'s3cr3t'.repeat(4)}.${'s3cr3t'.repeat(7)}`, 's3cr3t'],
+    [`published with pypi-${'s3cr3t'.repeat(6)}`, 's3cr3t'],
+    [`signed with whsec_${'s3cr3t'.repeat(4)}`, 's3cr3t'],
     ['-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----', 'MIIEow'],
   ])('hides the secret of %j', (text, secret) => {
     expect(redactText(text)).not.toContain(secret)
@@ -126,6 +149,11 @@ describe('redactText', () => {
     '<author>Ann</author> and <tokens>5</tokens>',
     'IDENTIFIED BY ?',
     'https://hooks.slack.com/ answered 404',
+    'https://api.telegram.org/ answered 404',
+    '<add key="size" value="5" />',
+    '[["name","Ann"],["key","orders"]]',
+    'docker login -u ann failed',
+    'write to ann@tcp(db:3306)',
   ])('keeps the word of %j', (text) => {
     expect(redactText(text)).toBe(text)
   })
@@ -133,6 +161,7 @@ describe('redactText', () => {
   it.each([
     ...['password="', 'token=\\\\', '{"cookie":"', '\\"', '-----BEGIN PRIVATE KEY-----', 'Bearer ', '://a:'],
     ...['"value":"', 'eyJaaaaaa', '--password ', '"--token","', 'Digest a="', '{"name":"a","value":', '{"token":["'],
+    ...['["password","', '<a name="password" value="', 'a:', 'a:@', 'redis-cli ', 'docker login ', 'pypi-', 'SG.'],
     ...['<password>', 'mysql ', 'curl -u ', "IDENTIFIED BY '", 'ghp_', 'https://hooks.slack.com/services/'],
   ])('takes bounded time for a megabyte of %j', (part) => {
     const started = performance.now()
