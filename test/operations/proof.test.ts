@@ -265,4 +265,31 @@ describeEachStore((fixture) => {
       tables: [{ name: 'proof_merged', isRead: false, notProved: 'merge', rows: 0 }],
     })
   })
+
+  it('names time that windows.start has left out, and a repair that works, only if asked for this time', async () => {
+    const jumping = (from: number, to: number) => {
+      const windows = { start: hour(from), end: hour(to), catchUp: 'all' } as const
+      return startApp(fixture.options, [defineJob({ id: 'jumping', cron: '0 * * * *', windows }, () => undefined)])
+    }
+    const ended = (other: Piko, count: number) =>
+      eventually(async () => expect((await other.windows.summary('jumping')).counts.succeeded).toBe(count))
+    await app.stop()
+    const first = await jumping(0, 2)
+    await ended(first, 2)
+    await first.stop()
+    const second = await jumping(5, 7)
+    await ended(second, 4)
+    const gap = { start: hour(2), end: hour(5) }
+    expect(await second.windows.prove('jumping')).toMatchObject({ isProved: true, findings: [], unrun: [gap] })
+    const { findings } = await second.windows.prove('jumping', { from: hour(0) })
+    const earlier = 'set windows.start of job "jumping" to 2025-01-01T02:00:00Z or earlier, start a node, then piko '
+    expect(findings).toMatchObject([{ kind: 'gap', window: gap, repair: expect.stringContaining(earlier) as string }])
+    const range = { from: gap.start, to: gap.end }
+    await expect(second.backfills.create('jumping', range)).rejects.toMatchObject({ code: 'WINDOW_UNKNOWN' })
+    await second.stop()
+    const third = await jumping(2, 7)
+    await (await third.backfills.create('jumping', range)).wait()
+    expect(await third.windows.prove('jumping', { from: hour(0) })).toMatchObject({ isProved: true, unrun: [] })
+    await third.stop()
+  })
 })

@@ -24,9 +24,13 @@ export class Findings {
     this.#dialect = dialect
   }
 
-  gap(window: Window, rows: number): void {
+  /** @param begin `windows.start`, before which no backfill runs windows */
+  gap(window: Window, rows: number, begin: Date | undefined): void {
     const there = rows > 0 ? `; ${rows} ${rows === 1 ? 'row is' : 'rows are'} stored for it` : ''
-    this.#add('gap', window, `no window covers ${this.#name(window)}${there}`, this.#backfill(window))
+    const isBefore = begin !== undefined && window.start < begin
+    const earlier = `set windows.start of job "${this.#jobId}" to ${text(window.start)} or earlier, start a node, then ${this.#backfill(window)}`
+    const repair = isBefore ? earlier : this.#backfill(window)
+    this.#add('gap', window, `no window covers ${this.#name(window)}${there}`, repair)
   }
 
   overlap(window: Window, id: number, other: Window): void {

@@ -26,6 +26,10 @@ const NO_FENCE = 0
 interface Scope extends TimeRange {
   /** A gap that ends at or before this instant is a finding only if a table has rows there. */
   readonly promisedFrom: Date
+  /** The instant `windows.start` in the code. No backfill runs windows before it. */
+  readonly declaredFrom: Date | undefined
+  /** Whether the caller gave the start of the range. */
+  readonly isGiven: boolean
   /** The end of a window that starts before the range and reaches into it; otherwise the start of the range. */
   readonly begin: Date
   /** The range in which rows are read. Without given bounds it is unlimited, so that rows far away from every window are also found. */
@@ -65,7 +69,7 @@ async function scopeOf(store: Store, job: JobRow, range: ProofRange, zone: strin
       details: { jobId: job.id },
     })
   }
-  const { start } = await store.windows.bounds(job.id)
+  const { start, begin: declaredFrom } = await store.windows.bounds(job.id)
   const extent = await store.proofs.extent(job.id)
   const end = latest(job.windowCursor, extent?.to)
   const first = earliest(start, extent?.from)
@@ -86,7 +90,8 @@ async function scopeOf(store: Store, job: JobRow, range: ProofRange, zone: strin
     from: range.from === undefined ? new Date(FIRST_INSTANT_MS) : from,
     to: range.to === undefined ? new Date(LAST_INSTANT_MS) : to,
   }
-  return { from, to, begin, promisedFrom: range.from === undefined ? (start ?? from) : from, rows }
+  const isGiven = range.from !== undefined
+  return { from, to, begin, promisedFrom: isGiven ? from : (start ?? from), isGiven, declaredFrom, rows }
 }
 
 /** One pass over a ledger. */
@@ -189,11 +194,12 @@ class LedgerProof {
 
   /**
    * Reports a gap. One before the first window that Piko planned itself is not a finding, unless the range of the caller includes it or a
-   * table has rows there.
+   * table has rows there. The same applies to a gap that the code made by moving `windows.start` to its end.
    */
-  #gap(gap: Window, { promisedFrom }: Scope, rows: number): void {
-    if (gap.end <= promisedFrom && rows === 0) this.#unrun.push(gap)
-    else this.#findings.gap(gap, rows)
+  #gap(gap: Window, { promisedFrom, declaredFrom, isGiven }: Scope, rows: number): void {
+    const isLeftOut = !isGiven && gap.end.getTime() === declaredFrom?.getTime()
+    if ((gap.end <= promisedFrom || isLeftOut) && rows === 0) this.#unrun.push(gap)
+    else this.#findings.gap(gap, rows, declaredFrom)
   }
 
   /** Returns the windows of a page, with the bounds and fences from their claims. */
