@@ -87,6 +87,12 @@ describeEachStore((store) => {
       expect([poisons[index], ended]).toMatchObject([{}, { reason: { code: 'ROW_BROKEN' } }])
     const listed = (await app.runs.list()).map(({ id }) => id)
     expect(listed).toEqual(good.map(({ id }) => id).sort((a, b) => b - a))
+    const { recent, lateness, oldestDueMs } = await app.runs.summary()
+    expect(recent.since?.getTime()).toBeLessThanOrEqual(good[0]?.createdAt.getTime() ?? 0)
+    expect(lateness.runs).toBeGreaterThanOrEqual(good.length)
+    expect(oldestDueMs === undefined || oldestDueMs > 0).toBe(true)
+    const [overview] = (await app.jobs.overview()).jobs
+    expect(overview?.lastRuns.map(({ id }) => id)).toEqual(expect.arrayContaining(listed))
     for (const [index, one] of poisons.entries()) {
       expectNamed(await rejected(app.runs.show(bad[index] ?? 0)), 'piko_run', one)
     }
@@ -95,6 +101,23 @@ describeEachStore((store) => {
     const queued = poisons.findIndex(({ column }) => column === 'run_at')
     await put('piko_run', `id = ${bad[queued]}`, { column: 'run_at', value: PAST })
     expect(await app.waitFor(bad[queued] ?? 0)).toMatchObject({ state: 'succeeded' })
+    await told(poisons)
+  })
+
+  it('items: the others are listed, and a bad one is named when it is shown', async () => {
+    await fresh()
+    const poisons = poisonsOf('piko_item', store.name, ['due_at', 'created_at', 'started_at', 'finished_at'])
+    const many = defineJob({ id: 'many', items: { part: { run: () => {} } } }, async (ctx) => {
+      await ctx.items.add('part', [...poisons.keys(), poisons.length], { key: String })
+    })
+    const app = await startApp(store.options, [many])
+    const { id } = await app.run('many', { wait: true })
+    const items = (await app.items.list(id)).items
+    for (const [index, one] of poisons.entries()) await put('piko_item', `id = ${items[index]?.id}`, one)
+    const told = toldOnce(app, 'piko_item')
+    expect((await app.items.list(id)).items).toEqual(items.slice(poisons.length))
+    for (const [index, one] of poisons.entries())
+      expectNamed(await rejected(app.items.show(items[index]?.id ?? 0)), 'piko_item', one)
     await told(poisons)
   })
 

@@ -2,6 +2,7 @@ import { type Selectable, sql } from 'kysely'
 import type { ItemState } from '../../item/item.ts'
 import { fromJson } from '../../json/json.ts'
 import type { RunError } from '../../run/run-error.ts'
+import { readEach, readOne } from '../values/broken-row.ts'
 import type { Database } from '../connection/database.ts'
 import { FENCE_FACTOR } from '../runs/fence.ts'
 import { exactKey, keyOf } from '../values/exact-key.ts'
@@ -38,21 +39,25 @@ export interface StoredItem {
 
 type Row = Omit<Selectable<ItemTable>, 'data'> & { readonly lane: string | null; readonly data?: string | null }
 
-/** Lists items of all generations of a run. */
+/** Lists items of all generations of a run. Reports and leaves out those that can't be read. */
 export async function listItems(database: Database, runId: number, filter: ItemFilter): Promise<StoredItem[]> {
   const ids = await pageOfItems(database, runId, filter)
   if (ids.length === 0) return []
   const rows = await selected(database).where('piko_item.id', 'in', ids).orderBy('piko_item.id').execute()
-  return rows.map((row) => itemOf(row as Row, database))
+  const { read, broken } = readEach(database.dialect, 'piko_item', rows as Row[], (row) => itemOf(row, database))
+  for (const row of broken) database.broken.report(row)
+  return [...read]
 }
 
-/** Returns one item with its data. */
+/** Returns one item with its data. @throws PikoError `ROW_BROKEN` if a person has edited it so that it can't be read */
 export async function showItem(
   database: Database,
   id: number,
 ): Promise<(StoredItem & { readonly data: unknown }) | undefined> {
   const row = await selected(database).select('piko_item.data').where('piko_item.id', '=', id).executeTakeFirst()
-  return row && { ...itemOf(row as Row, database), data: fromJson(row.data) }
+  if (!row) return undefined
+  const item = readOne(database.dialect, 'piko_item', row as Row, (found) => itemOf(found, database))
+  return { ...item, data: fromJson(row.data) }
 }
 
 function selected({ db }: Database) {

@@ -1,5 +1,5 @@
 import type { Database } from '../connection/database.ts'
-import { endOfRuns, firstIdSince } from '../runs/id-ranges.ts'
+import { endOfRuns, firstIdSince, storedFrom } from '../runs/id-ranges.ts'
 
 /** The runs of the last 24 hours, by their ids. */
 export interface LastDay {
@@ -66,17 +66,11 @@ async function sinceBefore(
  * the side `before`. False if there is no run on that side.
  */
 async function isStoredSince(
-  { db, dialect }: Database,
+  database: Database,
   id: number,
   at: Date,
   side: 'from' | 'before' = 'from',
 ): Promise<boolean> {
-  const row = await db
-    .selectFrom('piko_run')
-    .select('created_at')
-    .where('id', side === 'from' ? '>=' : '<=', id)
-    .orderBy('id', side === 'from' ? 'asc' : 'desc')
-    .limit(1)
-    .executeTakeFirst()
-  return row !== undefined && dialect.date(row.created_at) >= at
+  const row = await storedFrom(database, id, side === 'from' ? 'asc' : 'desc')
+  return row !== undefined && row.createdAt >= at
 }

@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
+import { storedInstant } from '../../time/instant.ts'
 import { chunksOf } from '../statements/chunks.ts'
 import type { RunTable } from '../tables.ts'
 
@@ -81,7 +82,7 @@ export function runsIn({ db, dialect }: Database, { after, last, ids }: IdRange)
  * reads by primary key.
  */
 export async function firstIdSince(
-  { db, dialect }: Database,
+  database: Database,
   { first, end }: { readonly first: number; readonly end: number },
   at: Date,
 ): Promise<number> {
@@ -89,15 +90,38 @@ export async function firstIdSince(
   let high = end
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
-    const row = await db
-      .selectFrom('piko_run')
-      .select(['id', 'created_at'])
-      .where('id', '>=', middle)
-      .orderBy('id')
-      .limit(1)
-      .executeTakeFirst()
-    if (!row || dialect.date(row.created_at) >= at) high = middle
+    const row = await storedFrom(database, middle)
+    if (!row || row.createdAt >= at) high = middle
     else low = row.id + 1
   }
   return Math.min(low, end)
+}
+
+/** The maximum number of unreadable rows to skip in one search. */
+const MAX_SKIPPED = 100
+
+/**
+ * Returns the run with this id, or the next one, or the previous one if `order` is `'desc'`. Skips runs whose `created_at` can't be read,
+ * because a person has edited it.
+ */
+export async function storedFrom(
+  { db }: Database,
+  id: number,
+  order: 'asc' | 'desc' = 'asc',
+): Promise<{ readonly id: number; readonly createdAt: Date } | undefined> {
+  let from = id
+  for (let skipped = 0; skipped < MAX_SKIPPED; skipped += 1) {
+    const row = await db
+      .selectFrom('piko_run')
+      .select(['id', 'created_at'])
+      .where('id', order === 'asc' ? '>=' : '<=', from)
+      .orderBy('id', order)
+      .limit(1)
+      .executeTakeFirst()
+    if (!row) return undefined
+    const createdAt = storedInstant(row.created_at)
+    if (createdAt) return { id: row.id, createdAt }
+    from = row.id + (order === 'asc' ? 1 : -1)
+  }
+  return undefined
 }

@@ -1,11 +1,13 @@
 import { sql } from 'kysely'
 import type { RunState } from '../../run/run.ts'
+import { storedInstant } from '../../time/instant.ts'
+import { soundRows } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'
 import type { Database } from '../connection/database.ts'
 import { capped, type CappedCount } from '../statements/capped-count.ts'
 import { JobRanks } from '../jobs/job-ranks.ts'
 import { oldestOpenWindows } from '../windows/window-lag.ts'
-import { endOfRuns } from './id-ranges.ts'
+import { endOfRuns, storedFrom } from './id-ranges.ts'
 
 /** The work of all nodes at one point in time. */
 export interface RunSummary {
@@ -75,7 +77,8 @@ export async function counted(
   return capped(Number(count), MAX_COUNTED)
 }
 
-async function dueRuns({ db, dialect }: Database): Promise<{ count: number; oldest: Date | undefined }> {
+async function dueRuns(database: Database): Promise<{ count: number; oldest: Date | undefined }> {
+  const { db, dialect } = database
   const some = db
     .selectFrom('piko_run')
     .select('run_at')
@@ -87,22 +90,39 @@ async function dueRuns({ db, dialect }: Database): Promise<{ count: number; olde
     .select((eb) => [eb.fn.countAll<number>().as('count'), eb.fn.min('run_at').as('oldest')])
     .executeTakeFirstOrThrow()
   const first: Date | string | null = oldest
-  return { count: Number(count), oldest: first === null ? undefined : dialect.date(first) }
+  if (first === null) return { count: Number(count), oldest: undefined }
+  return { count: Number(count), oldest: storedInstant(first) ?? (await oldestReadable(database)) }
+}
+
+const SEARCHED = 100
+
+/** The oldest due run with a readable `run_at`. Used only after a person has written something else into that column. */
+async function oldestReadable({ db, dialect }: Database): Promise<Date | undefined> {
+  const rows = await db
+    .selectFrom('piko_run')
+    .select('run_at')
+    .where('state', '=', sql.lit('queued' as const))
+    .where('run_at', '<=', dialect.now())
+    .orderBy('run_at')
+    .limit(SEARCHED)
+    .execute()
+  return rows.map(({ run_at }) => storedInstant(run_at)).find((at) => at !== undefined)
 }
 
 async function recentRuns(database: Database): Promise<RunSummary['recent']> {
   const last = await endOfRuns(database, 'desc')
   if (last === undefined) return { since: undefined, states: {} }
-  const { db, dialect } = database
-  const rows = await db
+  const rows = await database.db
     .selectFrom('piko_run')
     .select((eb) => ['state', eb.fn.countAll<number>().as('count'), eb.fn.min('created_at').as('since')])
     .where('id', '>', last - RECENT)
     .groupBy('state')
     .execute()
-  const starts = rows.map(({ since }) => dialect.date(since).getTime())
+  const starts = rows.map(({ since }) => storedInstant(since)?.getTime())
   return {
-    since: rows.length > 0 ? new Date(Math.min(...starts)) : undefined,
+    since: starts.every((start) => start !== undefined)
+      ? new Date(Math.min(...starts))
+      : (await storedFrom(database, last - RECENT + 1))?.createdAt,
     states: Object.fromEntries(rows.map(({ state, count }) => [state, Number(count)])),
   }
 }
@@ -112,11 +132,11 @@ async function lateness(database: Database): Promise<RunSummary['lateness']> {
   const { db, dialect } = database
   const rows = await db
     .selectFrom('piko_run')
-    .select(['run_at', 'started_at'])
+    .select(['id', 'run_at', 'started_at'])
     .where('id', '>', (last ?? 0) - MEASURED)
     .where('started_at', 'is not', null)
     .execute()
-  const late = rows
+  const late = soundRows(dialect, 'piko_run', rows, database.broken.report)
     .flatMap(({ run_at, started_at }) =>
       started_at === null ? [] : [Math.max(0, dialect.date(started_at).getTime() - dialect.date(run_at).getTime())],
     )

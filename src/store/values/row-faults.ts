@@ -38,7 +38,9 @@ function isHeld(rule: Rule, value: unknown): boolean {
     case 'schedule':
       return typeof value === 'string' && (isReadBy(JSON.parse, value) || isReadBy(storedSchedule, value))
     case 'count':
-      return Number.isInteger(Number(value)) && Number(value) >= 0 && Number(value) <= rule.max
+      // `Number` would read an empty string and some bytes as 0.
+      if (typeof value !== 'number' && typeof value !== 'bigint') return false
+      return Number.isInteger(Number(value)) && value >= 0 && value <= rule.max
     case 'amount':
       return typeof value === 'number' && Number.isFinite(value) && value >= 0
   }
