@@ -3,6 +3,7 @@ import { UnknownJobs } from '../engine/node/unknown-jobs.ts'
 import { Alerting } from '../engine/notices/alerting.ts'
 import { Delivery } from '../engine/notices/delivery.ts'
 import { Retention } from '../engine/node/retention.ts'
+import { UnledJobs } from '../engine/planning/unled-jobs.ts'
 import { BackfillDriver } from '../engine/planning/backfill-driver.ts'
 import { BatchDriver } from '../engine/planning/batch-driver.ts'
 import { DependencyDriver } from '../engine/planning/dependency-driver.ts'
@@ -45,7 +46,8 @@ export function buildPlanning(
     return { ...rest, now: parts.testClock ? new Date(parts.testClock.now()) : now }
   }
   const onQueued = (count: number): void => signal.queued(count)
-  const driving = { registry, leader, prepare, clock, events, loops, onQueued }
+  const unled = new UnledJobs(store)
+  const driving = { registry, leader, unled, prepare, clock, events, loops, onQueued }
   const backfills = new BackfillDriver(live.polled({ ...driving, store }))
   const batches = new BatchDriver(live.polled({ ...driving, store }))
   const dependencies = new DependencyDriver(live.polled({ ...driving, store: store.dependencies }))

@@ -5,7 +5,7 @@ import type { Events } from '../../events.ts'
 import { LoopService, type LoopServiceParts } from '../loop/loop-service.ts'
 import type { StopReason } from '../../service/lifecycle-parts.ts'
 
-const LOCK = 'leader'
+export const LEADER_LOCK = 'leader'
 
 export interface LeaderParts extends LoopServiceParts {
   readonly locks: LockStore
@@ -71,7 +71,7 @@ export class Leader extends LoopService {
   async keepFor(ms: number): Promise<void> {
     const { locks, nodeId, leaseMs, clock } = this.#parts
     if (!this.isLeader || this.#epoch === undefined) return
-    if (await locks.renew(LOCK, nodeId, this.#epoch, leaseMs + ms))
+    if (await locks.renew(LEADER_LOCK, nodeId, this.#epoch, leaseMs + ms))
       this.#trustedUntil = clock.monotonic() + ms + leaseMs * 0.8
   }
 
@@ -88,7 +88,7 @@ export class Leader extends LoopService {
     const epoch = this.#epoch
     this.#epoch = undefined
     this.#report()
-    if (epoch !== undefined) await this.#parts.locks.release(LOCK, this.#parts.nodeId, epoch)
+    if (epoch !== undefined) await this.#parts.locks.release(LEADER_LOCK, this.#parts.nodeId, epoch)
   }
 
   protected override async step(): Promise<number> {
@@ -104,11 +104,11 @@ export class Leader extends LoopService {
     const sentAt = this.#parts.clock.monotonic()
     if (
       this.#epoch !== undefined &&
-      !(await this.#parts.locks.renew(LOCK, this.#parts.nodeId, this.#epoch, this.#parts.leaseMs))
+      !(await this.#parts.locks.renew(LEADER_LOCK, this.#parts.nodeId, this.#epoch, this.#parts.leaseMs))
     ) {
       this.#epoch = undefined
     }
-    this.#epoch ??= await this.#parts.locks.acquire(LOCK, this.#parts.nodeId, this.#parts.leaseMs)
+    this.#epoch ??= await this.#parts.locks.acquire(LEADER_LOCK, this.#parts.nodeId, this.#parts.leaseMs)
     if (this.#epoch === undefined) return
     // If the lease became uncertain before this answer came, callers already saw no leader. So the loss is reported before the lease is
     // trusted again.

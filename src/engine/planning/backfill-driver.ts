@@ -7,7 +7,7 @@ import { BrokenRow } from '../../store/values/broken-row.ts'
 import type { Store } from '../../store/store.ts'
 import type { Window } from '../../time/window.ts'
 import { LoopService } from '../loop/loop-service.ts'
-import type { DriverParts } from './driver-parts.ts'
+import { type DriverParts, UNLED_LOOKS } from './driver-parts.ts'
 import { timelineOf } from './plan-job.ts'
 import { refusedBackfill, refusedWindow } from '../refused-runs.ts'
 import { sweep } from './backfill-sweep.ts'
@@ -32,7 +32,10 @@ interface Rest {
   readonly until: number
 }
 
-/** Runs on the leader. Advances all backfills until they end. Each has only a limited number of pending and waiting windows at a time. */
+/**
+ * Runs on the leader. Advances all backfills until they end. Each has only a limited number of pending and waiting windows at a time.
+ * Another node advances those of its jobs that the leader does not know. A step locks the backfill, so two nodes do no harm.
+ */
 export class BackfillDriver extends LoopService {
   readonly #parts: DriverParts<Store>
   /** The pauses of backfills that have nothing to do or have failed, by id. */
@@ -45,8 +48,9 @@ export class BackfillDriver extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    if (!this.#parts.leader.isLeader) return Infinity
-    const open = await this.#parts.store.backfills.unfinished()
+    const { isLeader } = this.#parts.leader
+    const open = isLeader ? await this.#parts.store.backfills.unfinished() : await this.#unled()
+    if (!isLeader && open.length === 0) return this.#parts.pollIntervalMs * UNLED_LOOKS
     for (const id of this.#rests.keys()) if (!open.some((one) => one.id === id)) this.#rests.delete(id)
     let pauseMs = this.#parts.pollIntervalMs
     for (const { id, jobId, state } of open) {
@@ -72,15 +76,25 @@ export class BackfillDriver extends LoopService {
     return pauseMs
   }
 
+  /** Returns the backfills of this node's jobs that the leader can't advance, because its code does not know these jobs. */
+  async #unled(): Promise<Awaited<ReturnType<Store['backfills']['unfinished']>>> {
+    const { store, registry, unled } = this.#parts
+    const all = await store.backfills.unfinished()
+    const known = all.filter(({ jobId, state }) => state !== 'cancelling' && registry.find(jobId) !== undefined)
+    const jobIds = new Set(await unled.among(known.map(({ jobId }) => jobId)))
+    return known.filter(({ jobId }) => jobIds.has(jobId))
+  }
+
   async #drive(id: number, jobId: string): Promise<number> {
     const job = this.#parts.registry.find(jobId)
     const windows = job?.policy.windows
-    // This node does not know the job. A node whose code has the job plans the backfill when that node becomes the leader.
+    // This node does not know the job. A node whose code has the job advances the backfill.
     if (!job || !windows) return this.#parts.pollIntervalMs
     const leftMs = (this.#rests.get(id)?.until ?? -Infinity) - this.#parts.clock.monotonic()
     if (leftMs > 0) return leftMs
+    const { isLeader } = this.#parts.leader
     for (let steps = 0; steps < STEPS; steps++) {
-      if (!this.#parts.leader.isLeader) return this.#parts.pollIntervalMs
+      if (this.#parts.leader.isLeader !== isLeader) return this.#parts.pollIntervalMs
       const { looked, queued, ended, refused } = await this.#parts.store.backfills.step(id, jobId, {
         timeline: (generations) => timelineOf(job, windows, generations),
         waits: job.policy.dependsOn.length > 0,

@@ -4,7 +4,7 @@ import type { JobDefinition } from '../../job/spec.ts'
 import type { Window } from '../../time/window.ts'
 import type { SettledRun } from '../execution/ending.ts'
 import { refusedWindow } from '../refused-runs.ts'
-import type { DriverParts } from './driver-parts.ts'
+import { type DriverParts, UNLED_LOOKS } from './driver-parts.ts'
 import type { NewRun } from '../../store/runs/new-run.ts'
 
 /** The minimum wait after a check that has found nothing. */
@@ -47,7 +47,12 @@ export class DependencyDriver extends LoopService {
   }
 
   protected override async step(): Promise<number> {
-    if (this.#dependents.length === 0 || !(this.#parts.leader.isLeader || this.#hasSucceeded)) return Infinity
+    if (this.#dependents.length === 0) return Infinity
+    const followerMs = this.#parts.pollIntervalMs * UNLED_LOOKS
+    const checksAll = this.#parts.leader.isLeader || this.#hasSucceeded
+    // The leader does not check the windows of jobs that its code does not know.
+    const dependents = checksAll ? this.#dependents : await this.#parts.unled.among(this.#dependents)
+    if (dependents.length === 0) return followerMs
     // Limits the number of checks: thousands of windows may succeed, and every check covers all of them.
     const restMs = this.#restUntil - this.#parts.clock.now()
     if (restMs > 0) return restMs
@@ -55,7 +60,7 @@ export class DependencyDriver extends LoopService {
     const now = this.#parts.clock.monotonic()
     for (const [id, until] of this.#windowsAside) if (until <= now) this.#windowsAside.delete(id)
     const { looked, promoted, refused, broken } = await this.#parts.store.promote(
-      this.#dependents.filter((jobId) => (this.#setAside.get(jobId) ?? -Infinity) <= now),
+      dependents.filter((jobId) => (this.#setAside.get(jobId) ?? -Infinity) <= now),
       {
         upstreams: (jobId) => this.#parts.registry.get(jobId).policy.dependsOn,
         runOf: (waiting) => this.#tryRunOf(waiting),
@@ -73,7 +78,7 @@ export class DependencyDriver extends LoopService {
     const tookMs = this.#parts.clock.monotonic() - now
     this.#restUntil = this.#parts.clock.now() + Math.max(REST_MS, tookMs)
     // The pause is half of the interval, because the node that claims the run adds its own pause.
-    return this.#parts.leader.isLeader ? this.#parts.pollIntervalMs / 2 : Infinity
+    return this.#parts.leader.isLeader ? this.#parts.pollIntervalMs / 2 : followerMs
   }
 
   #reportRefused({ jobId, window, refusal, hasFailed }: RefusedWindow): void {

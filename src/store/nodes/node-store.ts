@@ -250,6 +250,14 @@ export class NodeStore {
     )
   }
 
+  /** Returns the ids of a node's jobs; undefined if the node has no readable list. */
+  async jobsOf(nodeId: string): Promise<ReadonlySet<string> | undefined> {
+    const { db } = this.#database
+    const row = await db.selectFrom('piko_node').select('jobs').where('id', '=', nodeId).executeTakeFirst()
+    const digests = row && digestsOf(row.jobs)
+    return digests && new Set(Object.keys(digests))
+  }
+
   async list(): Promise<NodeRow[]> {
     return this.#database.db.selectFrom('piko_node').select(['id', 'host', 'pid']).execute()
   }
