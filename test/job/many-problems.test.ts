@@ -160,7 +160,13 @@ describe('a spec that can’t be read', () => {
       ['at', proxy],
       ['rate', proxy],
       ['concurrency', proxy],
-    ] as const)
+      ['misfire', proxy],
+      ['misfire', Object.create(null)],
+      ['items', new Proxy({}, { get: boom, ownKeys: boom })],
+      ['items', throwing({}, 'page')],
+      ['items', { page: { run: noop, lanes: new Proxy({}, { ownKeys: boom }) } }],
+      ['items', { page: { run: noop, retry: throwing({}, 'network') } }],
+    ] as [string, unknown][])
       expect([name, define({ id: 'a', ...(name === 'windows' && { cron: '0 0 * * *' }), [name]: value }).code]).toEqual(
         [name, expect.stringMatching(/^(JOB|SCHEDULE|DURATION)_INVALID$/)],
       )

@@ -201,3 +201,14 @@ describeEachStore((store) => {
     await latest.open({ sql })
   })
 })
+
+it('columns that can not be read are refused by name', () => {
+  const ownKeys = (): never => {
+    throw new Error('trap')
+  }
+  const refused: readonly unknown[] = [new Proxy({}, { ownKeys }), [{}]]
+  for (const columns of refused)
+    expect(() => sqlTable<Record<string, unknown>>({ name: 'orders', columns: columns as string[] })).toThrow(
+      /columns is /,
+    )
+})

@@ -1,6 +1,6 @@
 import { type ItemBudget, type ItemRetrySpec, MAX_CLASS, RETRY_BASE_MS, RETRY_MAX_MS } from '../../item/budget.ts'
 import { type LaneSpec, MAX_LANE } from '../../item/lane.ts'
-import { describe, isObject, isWhole } from '../../errors-read.ts'
+import { describe, isObject, isWhole, safely } from '../../errors-read.ts'
 import {
   aFunction,
   expecting,
@@ -76,7 +76,8 @@ export function readItems(given: GivenItems, fault: (problem: string) => void): 
     }
     return undefined
   }
-  if (!isRecord(given.items) || Object.keys(given.items).length === 0) {
+  const kindsGiven = entriesOf(given.items)
+  if (!kindsGiven || kindsGiven.length === 0) {
     fault(
       `items is ${describe(given.items)}; expected an object of kinds, such as { page: { run: async (item) => … } }`,
     )
@@ -85,7 +86,7 @@ export function readItems(given: GivenItems, fault: (problem: string) => void): 
   const tolerate = read<ItemTolerance>('tolerate', given.tolerate ?? {}, TOLERATE, "{ dead: '1%' }", fault)
   const limits = read<ItemLimits>('limits', given.limits ?? {}, LIMITS, '{ items: 1000000 }', fault)
   const kinds = new Map<string, KindPolicy>()
-  for (const [name, kind] of Object.entries(given.items)) {
+  for (const [name, kind] of kindsGiven) {
     if (KIND_NAME.test(name)) kinds.set(name, readKind(given.id, name, kind, fault))
     else fault(`items has a kind named ${describe(name)}; expected 1 to 64 letters, digits or any of _ - .`)
   }
@@ -97,6 +98,21 @@ export function readItems(given: GivenItems, fault: (problem: string) => void): 
   })
 }
 
+/** The properties of an object. Undefined for any other value, and for an object that throws when it is read. */
+function entriesOf(value: unknown): readonly (readonly [string, unknown])[] | undefined {
+  return isRecord(value) ? safely(() => Object.entries(value), undefined) : undefined
+}
+
+function readEntries(
+  at: string,
+  value: unknown,
+  fault: (problem: string) => void,
+): readonly (readonly [string, unknown])[] {
+  const entries = entriesOf(value ?? {})
+  if (!entries) fault(`${at} is ${describe(value)}; expected an object that can be read`)
+  return entries ?? []
+}
+
 function readKind(jobId: string, name: string, given: unknown, fault: (problem: string) => void): KindPolicy {
   const at = `items.${name}`
   const kind = read<ItemKind>(at, given, KIND, '{ run: async (item) => … }', fault, ['run'])
@@ -106,10 +122,16 @@ function readKind(jobId: string, name: string, given: unknown, fault: (problem: 
     kind: Object.freeze({ run: () => undefined, ...kind }),
     laneScope: kind.laneScope ?? jobId,
     lanes: new Map(
-      Object.entries(kind.lanes ?? {}).map(([lane, spec]) => [lane, readLane(`${at}.lanes`, lane, spec, fault)]),
+      readEntries(`${at}.lanes`, kind.lanes, fault).map(([lane, spec]) => [
+        lane,
+        readLane(`${at}.lanes`, lane, spec, fault),
+      ]),
     ),
     budgets: new Map(
-      Object.entries(kind.retry ?? {}).map(([of, spec]) => [of, readBudget(`${at}.retry`, of, spec, fault)]),
+      readEntries(`${at}.retry`, kind.retry, fault).map(([of, spec]) => [
+        of,
+        readBudget(`${at}.retry`, of, spec, fault),
+      ]),
     ),
     priority: kind.priority ?? 0,
     timeoutMs: timeout && 'ms' in timeout ? timeout.ms : undefined,

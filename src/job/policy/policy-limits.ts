@@ -41,6 +41,8 @@ export function misfireLimitOf(checks: PolicyChecks): number {
   if (limit !== undefined && (limit > MAX_MISFIRES || misfire !== 'all')) {
     checks.faults.add(`misfireLimit is ${limit}; expected at most ${MAX_MISFIRES}, together with misfire: 'all'`)
   }
+  // A wrong value may be an object that can't be converted to the name of a property.
+  if (typeof misfire !== 'string') return 0
   return { skip: 0, once: 1, all: limit ?? 100 }[misfire]
 }
 

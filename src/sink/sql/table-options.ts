@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { isObject, propertyOf } from '../../errors-read.ts'
+import { isObject, propertyOf, safely } from '../../errors-read.ts'
 import { describe, PikoError } from '../../errors.ts'
 import {
   aText,
@@ -93,7 +93,10 @@ const COLUMN_LIST = "a list of columns, or { property: 'column' }"
 
 const CHECKS: OptionChecks<SqlTableOptions<Record<string, unknown>>> = {
   name: aText,
-  columns: expecting(COLUMN_LIST, isObject),
+  columns: expecting(
+    COLUMN_LIST,
+    (value) => isObject(value) && safely(() => !Object.values(value).some(isObject), false),
+  ),
   model: expecting('a zod object schema', (value) => isSchema(value) && modelColumns(value) !== undefined),
   key: listOf('columns', aText),
   types: expecting(
