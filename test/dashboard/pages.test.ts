@@ -64,6 +64,28 @@ it('the audit has every change with its reason and its states, and is filtered',
   await page.getByText('No change matches').waitFor()
 })
 
+it('a field of a filter keeps what is typed while the page is drawn again', async () => {
+  for (const [path, label] of [
+    ['/audit', 'By'],
+    ['/runs', 'Job'],
+    ['/timeline', 'Job'],
+  ] as const) {
+    const page = await opened(path)
+    const field = page.getByLabel(label, { exact: true })
+    await field.pressSequentially('nob')
+    // Changes the filter without leaving the field.
+    await page.evaluate(`
+      history.replaceState(null, '', location.pathname + '?state=failed&outcome=done&by=node')
+      dispatchEvent(new PopStateEvent('popstate'))
+      new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))
+    `)
+    await field.pressSequentially('ody')
+    expect(await field.inputValue()).toBe('nobody')
+    await page.keyboard.press('Enter')
+    await expect.poll(() => page.url()).toContain('nobody')
+  }
+})
+
 it('a token is made, shown once, used and revoked', async () => {
   const page = await opened('/tokens')
   await page.getByText('No token yet').waitFor()

@@ -1,4 +1,5 @@
 import { get, type Item, part } from '../shared/api.ts'
+import { EntryField } from '../shared/entry-field.tsx'
 import { jsonText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
@@ -40,10 +41,10 @@ export function AuditPage() {
             {FILTERS.map(([name, label, example]) => (
               <label key={name} class="search">
                 {label}
-                <input
+                <EntryField
                   value={filter[name] ?? ''}
                   placeholder={example}
-                  onChange={({ currentTarget }) => choose({ [name]: currentTarget.value.trim() })}
+                  onEntered={(entered) => choose({ [name]: entered })}
                 />
               </label>
             ))}

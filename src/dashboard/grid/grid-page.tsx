@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { get, type Item } from '../shared/api.ts'
+import { EntryField } from '../shared/entry-field.tsx'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
 import { now } from '../shared/live.ts'
@@ -140,12 +141,10 @@ function Tools({ by }: { readonly by: By }) {
       </button>
       <label class="search">
         Until
-        <input
+        <EntryField
           type="date"
           value={query.value.get('to')?.slice(0, 10) ?? ''}
-          onChange={({ currentTarget: { value } }) =>
-            setQuery({ to: value === '' ? undefined : `${value}T00:00:00.000Z`, at: undefined })
-          }
+          onEntered={(day) => setQuery({ to: day === '' ? undefined : `${day}T00:00:00.000Z`, at: undefined })}
         />
       </label>
     </>

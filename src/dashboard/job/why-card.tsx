@@ -1,4 +1,5 @@
 import { get, part } from '../shared/api.ts'
+import { EntryField } from '../shared/entry-field.tsx'
 import { useLoad } from '../shared/load.ts'
 import { Card, Instant, Shown } from '../shared/parts.tsx'
 import { query, setQuery } from '../shared/router.ts'
@@ -19,10 +20,10 @@ export function WhyCard({ jobId }: { readonly jobId: string }) {
       <div class="fields" id="why">
         <label>
           A day in its zone, or an instant with its zone. Empty: the last planned tick
-          <input
+          <EntryField
             value={tick ?? ''}
             placeholder="2026-01-31 or 2026-01-31T06:00:00Z"
-            onChange={({ currentTarget }) => setQuery({ why: currentTarget.value.trim() })}
+            onEntered={(entered) => setQuery({ why: entered })}
           />
         </label>
       </div>

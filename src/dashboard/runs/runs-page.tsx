@@ -1,5 +1,6 @@
 import { RUN_KINDS, RUN_STATES } from '../../run/run.ts'
 import { get, type Item, part, type Query } from '../shared/api.ts'
+import { EntryField } from '../shared/entry-field.tsx'
 import { durationText } from '../shared/format.ts'
 import { useTitle } from '../shared/layout.tsx'
 import { useLoad } from '../shared/load.ts'
@@ -53,10 +54,10 @@ function Field({
   return (
     <label>
       {label}
-      <input
+      <EntryField
         value={query.value.get(name) ?? ''}
-        {...(placeholder !== undefined && { placeholder })}
-        onChange={({ currentTarget }) => setQuery({ [name]: currentTarget.value.trim(), cursor: undefined })}
+        placeholder={placeholder}
+        onEntered={(entered) => setQuery({ [name]: entered, cursor: undefined })}
       />
     </label>
   )

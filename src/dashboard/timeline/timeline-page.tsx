@@ -1,5 +1,6 @@
 import { useRef } from 'preact/hooks'
 import { type Answer, get } from '../shared/api.ts'
+import { EntryField } from '../shared/entry-field.tsx'
 import { useTitle } from '../shared/layout.tsx'
 import { now } from '../shared/live.ts'
 import { useLoad } from '../shared/load.ts'
@@ -53,11 +54,11 @@ export function TimelinePage() {
           <>
             <label class="search">
               Job
-              <input
+              <EntryField
                 type="search"
                 value={jobId}
                 placeholder="all jobs"
-                onChange={({ currentTarget }) => setQuery({ jobId: currentTarget.value.trim() })}
+                onEntered={(entered) => setQuery({ jobId: entered })}
               />
             </label>
             <label class="search">
