@@ -95,7 +95,7 @@ export function redactText(text: string): string {
   }
   if (text.includes('alue')) hidden = hideNamed(hidden)
   if (text.includes('[')) hidden = hidden.replace(PAIR, hidePair)
-  if (text.includes('@')) hidden = hidden.replace(GO_PASSWORD, `$1${HIDDEN}`)
+  if (text.includes('@tcp(') || text.includes('@unix(')) hidden = hidden.replace(GO_PASSWORD, `$1${HIDDEN}`)
   hidden = hideValues(hideValues(hidden, KEY, isProse), DSN_KEY, () => false)
   hidden = hideValues(hidden, DOUBTFUL_KEY, isDoubtfulProse)
   if (text.includes('-')) hidden = hideValues(hidden, FLAG, isUsage)
