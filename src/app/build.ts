@@ -100,7 +100,7 @@ export async function build(parts: AppParts, cleanup: ExitStack): Promise<Runnin
     buildItems: hasItems ? (await import('./build-items.ts')).buildItems : undefined,
     ...{ store, registry, sinks, services, events, clock, loops, settings, graceMs },
     outlets: new Outlets({ registry, hooks: options, notifiers }),
-    resources: resources.lend(users).prepare([...registry].map((job) => resourcesOf(job) ?? {})),
+    resources: resources.lend(users).prepare([...registry].map(resourcesOf).filter((map) => map !== undefined)),
     testClock: options.clock,
     databaseClock: movesDatabase(options.clock) ? options.clock : undefined,
     sinkReach: sinkReach({ store: store.store, sinks, settings, log }),

@@ -26,7 +26,9 @@ export function resourceAdvice(
 ): string[] {
   const users = new Map<string, { size: number; can: number; wants: number; jobs: string[] }>()
   for (const job of jobs) {
-    for (const { name, size, slots } of demandsOf(resourcesOf(job) ?? {})) {
+    const map = resourcesOf(job)
+    if (!map) continue
+    for (const { name, size, slots } of demandsOf(map)) {
       const user = users.get(name) ?? { size, can: 0, wants: 0, jobs: [] }
       users.set(name, user)
       // A job that takes several slots leaves room for fewer runs.

@@ -64,6 +64,8 @@ export class Metrics {
   readonly #lateness: TalliedHistogram<'job_id'>
   readonly #fleet: FleetMetrics | undefined
   readonly #waits: TalliedHistogram<'resource'>
+  /** The jobs whose counters do not exist yet. */
+  #known: KnownLabels['jobs'] = []
   /** How many attempts have ended since the last scrape, by status and job. */
   readonly #ends = new Map<string, Map<string, number>>()
   readonly #leader: Gauge<'host'>
@@ -211,18 +213,30 @@ export class Metrics {
     return { contentType: this.#registry.contentType, body: `${own}${await this.#process.metrics()}` }
   }
 
-  /** Creates the counters of jobs and notifiers with the value 0. Otherwise their first increase would not be visible. */
+  /**
+   * Creates the counters of jobs and notifiers with the value 0. Otherwise their first increase would not be visible. Those of jobs are
+   * created with the first scrape, because 10,000 jobs would delay the start of the app.
+   */
   know({ jobs, notifiers }: KnownLabels): void {
     knowNotifiers(this.#registry, notifiers)
+    this.#known = jobs
+  }
+
+  async #createCounters(): Promise<void> {
+    const jobs = this.#known
+    this.#known = []
     const isFew = jobs.length <= MAX_COMPLETE_JOBS
-    for (const { id, policy } of jobs) {
-      for (const status of isFew ? STATUSES : ALERTED_STATUSES) this.#runs.inc({ job_id: id, status }, 0)
-      if (!isFew || !policy.schedule || policy.windows) continue
-      for (const reason of ['overlap', 'misfire']) this.#skipped.inc({ job_id: id, reason }, 0)
-    }
+    await inTurns(jobs, (some) => {
+      for (const { id, policy } of some) {
+        for (const status of isFew ? STATUSES : ALERTED_STATUSES) this.#runs.inc({ job_id: id, status }, 0)
+        if (!isFew || !policy.schedule || policy.windows) continue
+        for (const reason of ['overlap', 'misfire']) this.#skipped.inc({ job_id: id, reason }, 0)
+      }
+    })
   }
 
   async #refresh(): Promise<void> {
+    await this.#createCounters()
     await this.#fleet?.refresh()
     await this.#tellEnds()
   }

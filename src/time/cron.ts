@@ -16,8 +16,17 @@ const DAY_MS = 86_400_000
 
 interface Croner {
   readonly Cron: typeof Cron
-  /** The parsed expressions. */
-  readonly crons: LRUCache<string, Cron>
+  readonly expressions: LRUCache<string, Expression>
+}
+
+/** A parsed expression, shared by all jobs that have it. */
+interface Expression {
+  readonly cron: Cron
+  /**
+   * The first tick after `afterMs`, as last searched. It is also the first tick after every instant between the two, so that of many jobs
+   * that are planned at one time only the first one searches.
+   */
+  found: { readonly afterMs: number; readonly tick: number } | undefined
 }
 
 let croner: Croner | undefined
@@ -32,7 +41,7 @@ let croner: Croner | undefined
 function cronerOf(): Croner {
   if (croner) return croner
   const { LRUCache: Cache } = loadPackage<typeof import('lru-cache')>('lru-cache')
-  return (croner = { Cron: loadPackage<typeof import('croner')>('croner').Cron, crons: new Cache({ max: 500 }) })
+  return (croner = { Cron: loadPackage<typeof import('croner')>('croner').Cron, expressions: new Cache({ max: 500 }) })
 }
 
 /**
@@ -97,10 +106,13 @@ export class CronTicks implements Ticks {
   }
 
   #nextRun(afterMs: number): number | undefined {
-    const tick = parse(this.#expression)
-      .nextRun(new Date(Math.max(afterMs, FIRST_MS - 1)))
-      ?.getTime()
-    return tick === undefined || tick >= LAST_MS ? undefined : tick
+    const expression = parse(this.#expression)
+    const { cron, found } = expression
+    if (found && found.afterMs <= afterMs && afterMs < found.tick) return found.tick
+    const tick = cron.nextRun(new Date(Math.max(afterMs, FIRST_MS - 1)))?.getTime()
+    if (tick === undefined || tick >= LAST_MS) return undefined
+    expression.found = { afterMs, tick }
+    return tick
   }
 
   /**
@@ -126,7 +138,7 @@ export class CronTicks implements Ticks {
   previous(beforeMs: number): number | undefined {
     if (beforeMs <= FIRST_MS) return undefined
     const tick = parse(this.#expression)
-      .previousRuns(1, new Date(Math.min(beforeMs, LAST_MS)))[0]
+      .cron.previousRuns(1, new Date(Math.min(beforeMs, LAST_MS)))[0]
       ?.getTime()
     return tick === undefined || tick < FIRST_MS ? undefined : tick
   }
@@ -144,8 +156,8 @@ function firstAfter(times: Int32Array, after: number): number | undefined {
 }
 
 /** Parses a cron expression. @throws PikoError `SCHEDULE_INVALID` */
-function parse(expression: unknown, jobId?: string): Cron {
-  const known = typeof expression === 'string' ? croner?.crons.get(expression) : undefined
+function parse(expression: unknown, jobId?: string): Expression {
+  const known = typeof expression === 'string' ? croner?.expressions.get(expression) : undefined
   if (known) return known
   const refuse = (expected: string, hint: string, cause?: unknown): never => {
     throw scheduleInvalid(
@@ -161,10 +173,11 @@ function parse(expression: unknown, jobId?: string): Cron {
   try {
     // With a fixed offset, croner is about ten times faster than with `Intl`, and there are no clock changes about which the two could
     // disagree.
-    const { Cron: Parsed, crons } = cronerOf()
+    const { Cron: Parsed, expressions } = cronerOf()
     const cron = new Parsed(expression, { utcOffset: 0, mode: '5-or-6-parts', paused: true })
-    crons.set(expression, cron)
-    return cron
+    const parsed = { cron, found: undefined }
+    expressions.set(expression, parsed)
+    return parsed
   } catch (cause) {
     const reason = isError(cause) ? cause.message.replace(/^CronPattern: /, '') : String(cause)
     return refuse(`${fields}, such as "0 * * * *"`, `correct it: ${reason}`, cause)

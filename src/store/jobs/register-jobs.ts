@@ -38,6 +38,7 @@ async function registerChunk(database: Database, registrations: readonly JobRegi
     const known = new Map(rows.map((row) => [row.id, row]))
     const added = registrations.filter((job) => !known.has(job.id))
     if (added.length > 0) {
+      const now = dialect.now()
       const insert = trx.insertInto('piko_job').values(
         added.map((job) => ({
           id: job.id,
@@ -52,8 +53,8 @@ async function registerChunk(database: Database, registrations: readonly JobRegi
           window_cursor: job.begin.windowCursor ? dialect.instant(job.begin.windowCursor) : null,
           deadline_ms: job.deadlineMs ?? null,
           hooks: job.hooks ?? null,
-          created_at: dialect.now(),
-          updated_at: dialect.now(),
+          created_at: now,
+          updated_at: now,
         })),
       )
       // Another node that starts at the same time writes the same rows, so duplicates are ignored.
