@@ -12,7 +12,6 @@ import { SqlScanner } from '../../statements/sql-scanner.ts'
 import { BUSY_TIMEOUT_MS } from './lock-wait.ts'
 import { makeFolder } from './make-folder.ts'
 import { nodeSqlite } from '../../../sql/node-sqlite.ts'
-import { returnsRows } from './returns-rows.ts'
 import { compiledToObject, copiedToObject, type ToObject } from './row-objects.ts'
 
 const CACHED_STATEMENTS = 100
@@ -71,8 +70,7 @@ class CachingDatabase implements OpenedSqlite {
   prepare(text: string): PreparedStatement {
     const recent = this.#recent.get(text)
     if (recent) return recent
-    const prepared =
-      this.#earlier.get(text) ?? new BoundStatement(wholly(this.#database.prepare(text), text), returnsRows(text))
+    const prepared = this.#earlier.get(text) ?? new BoundStatement(wholly(this.#database.prepare(text), text))
     if (this.#recent.size >= CACHED_STATEMENTS) {
       this.#earlier = this.#recent
       this.#recent = new Map()
@@ -120,19 +118,16 @@ class BoundStatement implements PreparedStatement {
   readonly reader: boolean
   readonly returnsChanges: boolean
   readonly #statement: StatementSync
-  readonly #answersArrays: boolean
   readonly #hasFixedNames: boolean
   #known: ToObject | undefined
   #isCompiled = false
 
-  constructor(statement: StatementSync, reader: boolean) {
+  constructor(statement: StatementSync) {
     this.#statement = statement
-    this.reader = reader
-    this.returnsChanges = reader && RETURNING.test(statement.sourceSQL.slice(-100))
+    this.reader = statement.columns().length > 0
+    this.returnsChanges = this.reader && RETURNING.test(statement.sourceSQL.slice(-100))
     this.#hasFixedNames = !statement.sourceSQL.replaceAll(COUNT, '').includes('*')
-    // Node before 22.16 has neither `setReturnArrays` nor `columns`.
-    this.#answersArrays = reader && 'setReturnArrays' in statement
-    if (this.#answersArrays) statement.setReturnArrays(true)
+    statement.setReturnArrays(true)
   }
 
   all(parameters: readonly unknown[]): unknown[] {
@@ -152,7 +147,7 @@ class BoundStatement implements PreparedStatement {
   #rows(values: readonly SQLInputValue[], isExact: boolean): unknown[] {
     this.#statement.setReadBigInts(isExact)
     const rows: unknown[] = this.#statement.all(...values)
-    const objects = this.#answersArrays && rows.length > 0 ? rows.map(this.#toObject(rows.length)) : rows
+    const objects = rows.length > 0 ? rows.map(this.#toObject(rows.length)) : rows
     return isExact ? objects.map(exactRow) : objects
   }
 
@@ -163,7 +158,7 @@ class BoundStatement implements PreparedStatement {
   *iterate(parameters: readonly unknown[]): IterableIterator<unknown> {
     let toObject: ((row: unknown) => unknown) | undefined
     for (const row of this.#statement.iterate(...parameters.map(bound)))
-      yield this.#answersArrays ? (toObject ??= this.#toObject(MANY_ROWS))(row) : row
+      yield (toObject ??= this.#toObject(MANY_ROWS))(row)
   }
 
   /**
