@@ -38,13 +38,20 @@ const PAGE = 200
 /** The maximum number of batches that one call deletes. */
 const DELETED = 50
 
-type UnfinishedRow = Readonly<Pick<Selectable<Tables['piko_batch']>, 'id' | 'job_id' | 'state'>>
+export interface UnfinishedBatch {
+  readonly id: number
+  readonly jobId: string
+  readonly state: BatchState
+  readonly onDone: string | undefined
+}
 
-/** The leader reads these every second. */
+type UnfinishedRow = Readonly<Pick<Selectable<Tables['piko_batch']>, 'id' | 'job_id' | 'state' | 'on_done'>>
+
+/** The leader reads these every second, other nodes less often. */
 const unfinishedRows = reusedStatement(['after'], (db, _dialect, { after }) =>
   db
     .selectFrom('piko_batch')
-    .select(['id', 'job_id', 'state'])
+    .select(['id', 'job_id', 'state', 'on_done'])
     .where('state', 'in', ['running', 'cancelling'])
     .where('finished_at', 'is', null)
     .where('id', '>', after)
@@ -103,11 +110,11 @@ export class BatchStore {
     return soundRows(dialect, 'piko_batch', await query.execute(), broken.report).map((row) => batchOf(row, dialect))
   }
 
-  /** Returns the batches that a leader must work on: at most 100, after the given id. */
-  async unfinished(after: number): Promise<{ id: number; jobId: string; state: BatchState }[]> {
+  /** Returns the batches that have not ended: at most 100, after the given id. */
+  async unfinished(after: number): Promise<UnfinishedBatch[]> {
     const { db, dialect } = this.#database
     const { rows } = await db.executeQuery<UnfinishedRow>(unfinishedRows(db, dialect, { after }))
-    return rows.map((row) => ({ id: row.id, jobId: row.job_id, state: row.state }))
+    return rows.map((row) => ({ id: row.id, jobId: row.job_id, state: row.state, onDone: row.on_done ?? undefined }))
   }
 
   /** Returns the batch of a run; undefined if it has none. */

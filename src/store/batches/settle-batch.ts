@@ -8,8 +8,8 @@ import { type BatchRow, lockBatch } from './batch-row.ts'
 import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
 import { noteRows } from '../events/notes.ts'
 
-/** Creates the run of a batch's `onDone` job; undefined if the batch has none. */
-export type DoneRun = (batch: BatchRow, counts: BatchCounts, state: BatchEnd) => NewRun | undefined
+/** Creates the run of a batch's `onDone` job; undefined if the batch has none; `'left'` if another node should end the batch. */
+export type DoneRun = (batch: BatchRow, counts: BatchCounts, state: BatchEnd) => NewRun | 'left' | undefined
 
 export interface BatchStep {
   /** The state in which this step has ended the batch; undefined if the batch has not ended. */
@@ -17,11 +17,13 @@ export interface BatchStep {
   readonly doneRunId: number | undefined
   /** Whether another call could do more immediately. */
   readonly isMore: boolean
+  /** Whether the batch is ready to end, and the end was left to another node. */
+  readonly isLeft: boolean
 }
 
 /** The maximum number of slices in one transaction. */
 const MAX_SLICES = 20
-const NOTHING: BatchStep = { ended: undefined, doneRunId: undefined, isMore: false }
+const NOTHING: BatchStep = { ended: undefined, doneRunId: undefined, isMore: false, isLeft: false }
 
 /**
  * Closes those slices of a batch whose runs have all ended, oldest first, and ends the batch after the last one. Stores its `onDone` run in
@@ -62,6 +64,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
     const ended = batchEnd(batch.state === 'cancelling', counts)
     // After a replay, the batch ends again, but its onDone run already exists.
     const run = batch.doneRunId === undefined ? doneRun(batch, counts, ended) : undefined
+    if (run === 'left') return { ...NOTHING, isLeft: true }
     const [doneRunId] = run ? await insertRuns(trx, dialect, [newRow(dialect, run)]) : []
     await trx
       .updateTable('piko_batch')
@@ -73,7 +76,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
       .where('id', '=', id)
       .execute()
     noteRows(trx, 'batches', [id])
-    return { ended, doneRunId, isMore: false }
+    return { ...NOTHING, ended, doneRunId }
   })
 }
 

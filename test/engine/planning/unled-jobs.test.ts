@@ -37,4 +37,16 @@ describeEachStore((fixture) => {
     await eventually(async () => expect((await node.windows.summary('report')).counts.succeeded).toBe(3), 20_000)
     await node.stop()
   })
+
+  it('the onDone run of a batch gets the priority and limits of its job, even if the leader does not know this job', async () => {
+    const ship = defineJob({ id: 'ship' }, () => undefined)
+    const done = defineJob({ id: 'done', priority: 7, concurrency: { limit: 1, key: () => 'one' } }, () => undefined)
+    const node = await startApp(fixture.options, [ship, done])
+    const { id } = await node.batches.create('ship', [{ input: {} }, { input: {} }], { onDone: 'done' })
+    // `show` only reads; `wait` would end the batch.
+    await eventually(async () => expect((await leader.batches.show(id)).state).toBe('succeeded'), 20_000)
+    const runs = await node.sql.query(`SELECT priority, concurrency_key FROM piko_run WHERE job_id = 'done'`)
+    expect(runs).toEqual([{ priority: 7, concurrency_key: expect.stringContaining('one') }])
+    await node.stop()
+  })
 })
