@@ -168,8 +168,11 @@ function fieldsText(error: Error): string {
 
 /** Returns the stacks of an error, of its inner errors and of its causes. Values that are not errors are shown too. */
 export function stackOf(thrown: unknown): string {
-  return stackText(thrown, MAX_CHAIN)
+  return stackText(thrown, MAX_NESTED)
 }
+
+/** How many levels of parts of parts are described. */
+const MAX_NESTED = 3
 
 function stackText(thrown: unknown, deepest: number): string {
   if (thrown === undefined || thrown === null) return String(thrown)
@@ -189,8 +192,14 @@ function linkText(link: unknown, deepest: number): string {
   const isBare = message === '' && errorCount === 0 && cause === undefined
   const own = (isBare ? bareStack(link, stack) : (stack ?? headline(link))).slice(0, LONGEST_READ)
   if (errorCount === 0 || deepest === 0) return own
-  const parts = errors.map((part, index) => `Part ${index + 1} of ${errorCount}: ${stackText(part, 0)}`)
-  const more = errorCount > errors.length ? [`and ${errorCount - errors.length} more parts`] : []
+  const parts: string[] = []
+  let length = own.length
+  for (const part of errors) {
+    if (length > LONGEST_READ) break
+    parts.push(`Part ${parts.length + 1} of ${errorCount}: ${stackText(part, deepest - 1)}`)
+    length += parts.at(-1)?.length ?? 0
+  }
+  const more = errorCount > parts.length ? [`and ${errorCount - parts.length} more parts`] : []
   return [own, ...parts, ...more].join('\n')
 }
 

@@ -94,7 +94,7 @@ export function buildPlanning(
       ? []
       : [new UnknownJobs({ store: store.doctor, leader, clock, events, loops }).dependsOn(leader)]),
     backfills.dependsOn(leader),
-    batches.dependsOn(leader),
+    batches,
     dependencies.dependsOn(leader),
     delivery.dependsOn(leader),
     alerting.dependsOn(leader),

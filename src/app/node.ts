@@ -102,7 +102,7 @@ export class Node {
           ]
         : []),
       ...(execution.items?.services.map((service) => service.dependsOn(execution.connectionReport)) ?? []),
-      ...(role.execute && role.plan ? planning.services : []),
+      ...(role.execute ? (role.plan ? planning.services : [planning.batches]) : []),
       ...(role.execute ? [dispatcher.dependsOn(execution.executor, execution.connectionReport)] : []),
     ]
     execution.watch.onAdded = () => {

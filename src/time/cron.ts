@@ -23,8 +23,8 @@ interface Croner {
 interface Expression {
   readonly cron: Cron
   /**
-   * The first tick after `afterMs`, as last searched. It is also the first tick after every instant between the two, so that of many jobs
-   * that are planned at one time only the first one searches.
+   * The first tick after `afterMs`, as last searched. It is also the first tick after every instant between the two. So if many jobs with
+   * this expression are planned at the same time, only the first one searches.
    */
   found: { readonly afterMs: number; readonly tick: number } | undefined
 }

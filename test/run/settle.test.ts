@@ -157,6 +157,13 @@ describe('runError', () => {
     expect(runError(new Error('here', { cause: thrown })).stack).toMatch(shown)
   })
 
+  it('lists the parts of a part that is an AggregateError with a message', () => {
+    const inner = new AggregateError([new TypeError('inner why')], 'nested')
+    expect(runError(new AggregateError([new Error('outer'), inner], '')).stack).toMatch(
+      /Part 2 of 2: AggregateError: nested[^]*Part 1 of 1: TypeError: inner why/,
+    )
+  })
+
   it('keeps an AggregateError of 100,000 parts short', () => {
     const many = runError(new AggregateError(Array.from({ length: 100_000 }, (_, n) => new Error(`part ${n}`))))
     expect(many.message).toMatch(/^100000 errors: Error: part 0; .*; and 99990 more$/)

@@ -55,6 +55,25 @@ describe('a cron schedule', () => {
     expect(iso(hourly.previous(new Date('2026-03-01T10:00:00.000Z')))).toBe('2026-03-01T09:00:00.000Z')
   })
 
+  it('answers in any order, although schedules with the same expression share what they have found', () => {
+    // The same times, written so that nothing is shared.
+    const [shared, same, other] = [cron('*/7 3-5 * * *'), cron('*/7 3-5 * * *'), cron('0-59/7 3-5 * * *')]
+    const from = Date.UTC(2026, 2, 28)
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -1, max: 3 * 24 * HOUR_MS }), { minLength: 5 }), (offsets) => {
+        for (const [index, offset] of offsets.entries()) {
+          const at = new Date(from + offset)
+          const asked = index % 2 === 0 ? shared : same
+          expect(iso(asked.next(at))).toBe(iso(other.next(at)))
+          expect(iso(asked.previous(at))).toBe(iso(other.previous(at)))
+          const tick = asked.next(at) as Date
+          expect(iso(same.next(tick))).toBe(iso(other.next(tick)))
+          expect(iso(shared.next(new Date(tick.getTime() - 1)))).toBe(iso(tick))
+        }
+      }),
+    )
+  })
+
   it('is exact to the millisecond on either side of a tick', () => {
     const hourly = cron('0 * * * *', 'Europe/Berlin')
     expect(iso(hourly.next(new Date('2026-03-01T09:59:59.999Z')))).toBe('2026-03-01T10:00:00.000Z')

@@ -9,8 +9,8 @@ export interface EntryFieldProps {
 }
 
 /**
- * A field whose text takes effect when the user has finished it. Unlike an input with `value`, it keeps what is typed when the page is
- * drawn again meanwhile, for example because new data has arrived. It changes when `value` does.
+ * A field whose text takes effect when the user presses Enter or leaves the field. Unlike an input with `value`, it keeps the typed text
+ * when the page is drawn again, for example because new data has arrived. Its text is replaced only when `value` changes.
  */
 export function EntryField({ value, type = 'text', placeholder, onEntered }: EntryFieldProps) {
   const field = useRef<HTMLInputElement>(null)

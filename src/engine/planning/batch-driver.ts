@@ -4,6 +4,7 @@ import type { Refused } from '../../store/statements/each-apart.ts'
 import type { Store } from '../../store/store.ts'
 import { BrokenRow } from '../../store/values/broken-row.ts'
 import { LoopService } from '../loop/loop-service.ts'
+import type { BatchStep } from '../../store/batches/settle-batch.ts'
 import { refusedBatch } from '../refused-runs.ts'
 import { doneRunBy } from './batch-end.ts'
 import { type DriverParts, UNLED_LOOKS } from './driver-parts.ts'
@@ -14,20 +15,20 @@ const BREATH_MS = 10
 const MIN_REST_MS = 500
 /** How long a batch pauses after a failure, for example because its row can't be read or the database refuses to end it. */
 const PAUSE_MS = 10_000
-/** How many looks of another node the leader waits for. */
+/** How many times another node can look before the leader ends a batch itself. */
 const LEFT_LOOKS = 3
 
 /**
- * Runs on the leader. Ends batches whose runs have ended, and continues interrupted cancellations.
+ * Ends batches whose runs have ended. The leader does this, and continues interrupted cancellations.
  *
- * If the leader's code does not know the `onDone` job of a batch, it leaves the end to another node, which knows the priority and limits
- * of that run. The leader ends the batch itself if no live node knows the job, or if none has done it after a while.
+ * If the leader's code lacks the `onDone` job of a batch, another node ends the batch, because it knows the priority and limits of that
+ * run. The leader ends it only if no live node has the job, or if none has ended the batch after a while.
  */
 export class BatchDriver extends LoopService {
   readonly #parts: DriverParts<Store>
   /** Batches that pause after a failure. Each has the end of its pause on the monotonic clock. */
   readonly #resting = new Map<number, number>()
-  /** When the leader no longer leaves a batch to another node, on the monotonic clock. */
+  /** When the leader stops leaving a batch to another node, on the monotonic clock. */
   readonly #leftUntil = new Map<number, number>()
   /** The last batch of the previous turn. The next turn continues after it. */
   #after = 0
@@ -35,64 +36,90 @@ export class BatchDriver extends LoopService {
   constructor(parts: DriverParts<Store>) {
     super('batches', parts)
     this.#parts = parts
-    parts.leader.onLead(() => this.wake())
+    parts.leader.onLead(() => {
+      this.#leftUntil.clear()
+      this.wake()
+    })
   }
 
   protected override async step(): Promise<number> {
-    const { store, pollIntervalMs, clock } = this.#parts
-    const { isLeader } = this.#parts.leader
+    const { store, clock, registry, leader } = this.#parts
+    // The node may lose or gain the lead during the step. Then the step ends.
+    const { isLeader } = leader
     const unfinished = await store.batches.unfinished(this.#after)
     let isMore = unfinished.length === MAX_OPEN
     this.#after = isMore ? (unfinished.at(-1)?.id ?? 0) : 0
-    const unled = await this.#unled(unfinished)
-    for (const { id, jobId, state, onDone } of unfinished) {
-      const isUnled = onDone !== undefined && unled.has(onDone)
-      if (!isLeader && !isUnled) continue
+    const lacks = (onDone: string | undefined): boolean => onDone !== undefined && registry.find(onDone) === undefined
+    const own = isLeader ? unfinished : await this.#unled(unfinished)
+    this.#forget()
+    for (const { id, jobId, state, onDone } of own) {
+      if (leader.isLeader !== isLeader) break
       if ((this.#resting.get(id) ?? -Infinity) > clock.monotonic()) continue
       this.#resting.delete(id)
       try {
         if (isLeader && state === 'cancelling')
           await cancelRuns(store, id, ({ refusal }) => this.#tell(id, jobId, refusal))
-        isMore = (await this.#settle(id, jobId, isLeader && isUnled)) || isMore
+        const isLacking = lacks(onDone)
+        isMore = (isLacking ? await this.#leave(id, jobId, onDone as string) : await this.#settle(id, jobId)) || isMore
       } catch (thrown) {
         this.#failed(id, jobId, thrown)
       }
     }
-    const restMs = Math.max(pollIntervalMs, MIN_REST_MS)
-    return isMore ? BREATH_MS : isLeader ? restMs : restMs * UNLED_LOOKS
+    return isMore ? BREATH_MS : isLeader ? this.#restMs : this.#lookMs
   }
 
-  /**
-   * Returns those `onDone` jobs that the leader does not know and another node does. On the leader these are jobs of other nodes, on other
-   * nodes their own.
-   */
-  async #unled(batches: readonly UnfinishedBatch[]): Promise<ReadonlySet<string>> {
-    const { store, registry, unled, leader } = this.#parts
-    const isAsked = (jobId: string): boolean => (registry.find(jobId) === undefined) === leader.isLeader
-    const jobIds = new Set(batches.flatMap(({ onDone }) => (onDone !== undefined && isAsked(onDone) ? onDone : [])))
-    const found = new Set(await unled.among([...jobIds]))
-    if (!leader.isLeader) return found
-    for (const jobId of found) {
-      const nodes = await store.nodes.having(jobId)
-      if (![...nodes.values()].includes(true)) found.delete(jobId)
-    }
-    return found
+  get #restMs(): number {
+    return Math.max(this.#parts.pollIntervalMs, MIN_REST_MS)
   }
 
-  /** @param isLeft whether another node should end the batch; if it has not done so after a while, this node does */
-  async #settle(id: number, jobId: string, isLeft: boolean): Promise<boolean> {
-    const { store, registry, prepare, events, onQueued, clock, pollIntervalMs } = this.#parts
-    const leave = isLeft && (this.#leftUntil.get(id) ?? Infinity) > clock.monotonic()
-    const step = await store.batches.settle(id, leave ? () => 'left' : doneRunBy(registry, prepare))
-    const { ended, doneRunId, isMore } = step
-    if (step.isLeft && !this.#leftUntil.has(id)) {
-      const looksMs = Math.max(pollIntervalMs, MIN_REST_MS) * UNLED_LOOKS
-      this.#leftUntil.set(id, clock.monotonic() + LEFT_LOOKS * looksMs)
+  /** How often a node that does not lead looks for batches. */
+  get #lookMs(): number {
+    return this.#restMs * UNLED_LOOKS
+  }
+
+  /** Returns the batches whose `onDone` job this node has and the leader lacks. */
+  async #unled(batches: readonly UnfinishedBatch[]): Promise<readonly UnfinishedBatch[]> {
+    const { registry, unled } = this.#parts
+    const known = new Set(batches.flatMap(({ onDone }) => (onDone && registry.find(onDone) ? onDone : [])))
+    const unledIds = new Set(await unled.among([...known]))
+    return batches.filter(({ onDone }) => onDone !== undefined && unledIds.has(onDone))
+  }
+
+  async #settle(id: number, jobId: string): Promise<boolean> {
+    const { store, registry, prepare } = this.#parts
+    const step = await store.batches.settle(id, doneRunBy(registry, prepare))
+    this.#settled(id, jobId, step)
+    return step.isMore
+  }
+
+  /** Leaves a batch that is ready to end to another node that has its `onDone` job, at most for a while. */
+  async #leave(id: number, jobId: string, onDone: string): Promise<boolean> {
+    const { store, clock } = this.#parts
+    const until = this.#leftUntil.get(id)
+    if (until !== undefined && until <= clock.monotonic()) return this.#settle(id, jobId)
+    const step = await store.batches.settle(id, () => 'left')
+    this.#settled(id, jobId, step)
+    // After a replay, the batch waits again.
+    if (!step.isLeft) this.#leftUntil.delete(id)
+    else if (until === undefined) {
+      const nodes = await store.nodes.having(onDone)
+      if (![...nodes.values()].includes(true)) return this.#settle(id, jobId)
+      this.#leftUntil.set(id, clock.monotonic() + LEFT_LOOKS * this.#lookMs)
     }
-    if (ended) this.#leftUntil.delete(id)
-    if (ended) events.emit('batch.changed', { batchId: id, jobId, state: ended, doneRunId })
+    return step.isMore
+  }
+
+  #settled(batchId: number, jobId: string, { ended, doneRunId }: BatchStep): void {
+    const { events, onQueued } = this.#parts
+    if (ended) events.emit('batch.changed', { batchId, jobId, state: ended, doneRunId })
     if (doneRunId !== undefined) onQueued(1)
-    return isMore
+  }
+
+  /** Forgets batches that other nodes have ended. */
+  #forget(): void {
+    const now = this.#parts.clock.monotonic()
+    for (const [id, until] of this.#leftUntil) if (until + this.#lookMs < now) this.#leftUntil.delete(id)
+    for (const [id, until] of this.#resting) if (until + PAUSE_MS < now) this.#resting.delete(id)
   }
 
   /** Pauses a failing batch, because it must not delay the others. */

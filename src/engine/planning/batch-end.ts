@@ -18,7 +18,7 @@ export interface BatchDone extends Pick<BatchCounts, 'succeeded' | 'failed' | 'c
 
 /**
  * Creates the run of a batch's `onDone` job. It does so even if this node's code does not know the job, because perhaps no other node
- * will end the batch. In that case, limits with keys do not apply to the run.
+ * will end the batch. In that case, the run has the priority 0, and limits with keys do not apply to it.
  */
 export function doneRunBy(registry: Pick<JobRegistry, 'find'>, prepare: Pick<PrepareRun, 'keyed'>): DoneRun {
   return (batch, { succeeded, failed, cancelled }, state) => {

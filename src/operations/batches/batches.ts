@@ -250,7 +250,7 @@ export class Batches {
     }
   }
 
-  /** Ends the batch if all its runs have ended. If this process does not know the `onDone` job, the leader does this instead. */
+  /** Ends the batch if all its runs have ended. If this process does not know the `onDone` job, a node does this instead. */
   async #settle(id: number): Promise<void> {
     const { store, registry, prepare, changed } = this.#reach()
     const { onDone } = await rowOf(store, id)

@@ -64,7 +64,7 @@ export function bulkInsert(
   const lists = [...differing.values()]
   const [first = []] = columns.values()
   const names = [...shared.keys(), ...differing.keys()].join(',')
-  if (!isMysql && first.length > 1 && !lists.some((cells) => cells.includes(NOW))) {
+  if (!isMysql && first.length > 1 && lists.length > 0 && !lists.some((cells) => cells.includes(NOW))) {
     const into = `${verb} ${table} (${names})`
     const shape = { into, shared: [...shared.values()], now: now.text, bound: lists.length, rows: first.length, ending }
     return CompiledQuery.raw(sqliteText(shape), rowByRow(lists, first.length))
@@ -98,8 +98,8 @@ const MAX_TEXTS = 100
 const sqliteTexts = new Map<string, string>()
 
 /**
- * Returns the text of a bulk INSERT on SQLite. SQLite would compute the time again for each row, which takes as long as the rest of the
- * row. So the rows are joined with one row that has the time; `CROSS JOIN` keeps them in order.
+ * Returns the text of a bulk INSERT on SQLite. SQLite would compute the time again for each row, which takes as long as storing
+ * the rest of the row. So the rows are joined with one row that has the time; `CROSS JOIN` keeps them in order.
  */
 function sqliteText({ into, shared, now, bound, rows, ending }: SqliteShape): string {
   const key = [into, shared, bound, rows, ending].join('\n')
@@ -110,7 +110,7 @@ function sqliteText({ into, shared, now, bound, rows, ending }: SqliteShape): st
   const columns = Array.from({ length: bound }, (_, index) => `given.column${index + 1}`)
   const opening = shared.includes(now) ? `WITH clock(now) AS MATERIALIZED (SELECT ${now}) ` : ''
   const selected = [...shared.map((text) => (text === now ? 'clock.now' : text)), ...columns].join(',')
-  // Without a condition, SQLite would read an `ON CONFLICT` that follows as the condition of a join.
+  // Without `WHERE`, SQLite would parse a following `ON CONFLICT` as a join condition.
   const text = `${opening}${into} SELECT ${selected} FROM ${given}${opening && ' CROSS JOIN clock'} WHERE true${ending}`
   if (sqliteTexts.size >= MAX_TEXTS) sqliteTexts.clear()
   sqliteTexts.set(key, text)

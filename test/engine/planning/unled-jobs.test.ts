@@ -38,10 +38,13 @@ describeEachStore((fixture) => {
     await node.stop()
   })
 
-  it('the onDone run of a batch gets the priority and limits of its job, even if the leader does not know this job', async () => {
+  it.each([
+    ['', {}],
+    [' and its own node plans nothing', { plan: false }],
+  ])('the onDone run of a batch gets the priority and limits of its job if the leader lacks it%s', async (_, role) => {
     const ship = defineJob({ id: 'ship' }, () => undefined)
     const done = defineJob({ id: 'done', priority: 7, concurrency: { limit: 1, key: () => 'one' } }, () => undefined)
-    const node = await startApp(fixture.options, [ship, done])
+    const node = await startApp(fixture.options, [ship, done], role)
     const { id } = await node.batches.create('ship', [{ input: {} }, { input: {} }], { onDone: 'done' })
     // `show` only reads; `wait` would end the batch.
     await eventually(async () => expect((await leader.batches.show(id)).state).toBe('succeeded'), 20_000)

@@ -30,6 +30,7 @@ describeSqlite((store) => {
         )
         const stored = await sql.query<{ id: number }>('SELECT id, a, b, c, d FROM many_rows ORDER BY id')
         expect(rows.map(({ id }) => id)).toEqual(stored.map(({ id }) => id))
+        // SQLite stores a number in a column of text with its fraction.
         const expected = (cell: Cell | undefined): unknown => (cell === NOW ? TIME : cell === 7 ? '7.0' : cell)
         expect(stored).toEqual(
           stored.map(({ id }, index) => ({
@@ -43,6 +44,31 @@ describeSqlite((store) => {
       }
     }
     await sql.exec('DROP TABLE many_rows')
+  })
+
+  it('computes the time once for all rows', async () => {
+    const { db, dialect, sql } = await store.open()
+    await sql.exec('CREATE TABLE times (a INTEGER, at TEXT)')
+    const columns = new Map<string, readonly Cell[]>([
+      ['a', [1, 2, 3]],
+      ['at', [NOW, NOW, NOW]],
+    ])
+    const query = bulkInsert(dialect, 'times', columns)
+    expect(query.sql.match(/strftime/g)).toHaveLength(1)
+    await db.executeQuery(query)
+    // Without a bound value, the rows are part of the text.
+    await db.executeQuery(
+      bulkInsert(
+        dialect,
+        'times',
+        new Map([
+          ['a', [null, null]],
+          ['at', [NOW, NOW]],
+        ]),
+      ),
+    )
+    expect(await sql.query('SELECT a, at FROM times')).toEqual([1, 2, 3, null, null].map((a) => ({ a, at: TIME })))
+    await sql.exec('DROP TABLE times')
   })
 
   it.each([
