@@ -62,6 +62,16 @@ it('two processes on one SQLite file survive kills, freezes and deploys', async 
   }
 
   const rows = (text: string) => database.sql.query<Record<string, string | number>>(text)
+  const succeededWindows = () =>
+    rows(
+      `SELECT job_id, COUNT(*) AS windows FROM piko_window WHERE state = 'succeeded' GROUP BY job_id ORDER BY job_id`,
+    )
+  // On a busy machine, a process may be ended before it has executed anything.
+  await eventually(async () => {
+    const succeeded = await succeededWindows()
+    expect(succeeded.map(({ job_id }) => job_id)).toEqual(['committed', 'walked'])
+    for (const { windows } of succeeded) expect(windows).toBeGreaterThan(10)
+  })
   const [{ last } = { last: 0 }] = await rows('SELECT MAX(id) AS last FROM piko_run')
   const open = `SELECT id, job_id, state FROM piko_run WHERE id <= ${last} AND state IN ('queued', 'running')`
   await eventually(async () => expect(await rows(open)).toEqual([]))
@@ -94,9 +104,4 @@ it('two processes on one SQLite file survive kills, freezes and deploys', async 
      WHERE w.state = 'succeeded' AND w.fence <> r.id * ${FENCE_FACTOR} + r.claims`,
   )
   await none(`SELECT tick, COUNT(*) AS runs FROM piko_run WHERE job_id = 'ticking' GROUP BY tick HAVING runs > 1`)
-  const succeeded = await rows(
-    `SELECT job_id, COUNT(*) AS windows FROM piko_window WHERE state = 'succeeded' GROUP BY job_id ORDER BY job_id`,
-  )
-  expect(succeeded.map(({ job_id }) => job_id)).toEqual(['committed', 'walked'])
-  for (const { windows } of succeeded) expect(windows).toBeGreaterThan(10)
 })

@@ -71,9 +71,17 @@ describeEachStore((fixture) => {
   })
 
   it('serves callers in order, lets one leave, and refuses more than its burst', async () => {
+    const { fleet: slow } = await limiterOn(fixture, 'hourly', { limit: 4, perMs: 4 * 3_600_000, burst: 4 })
+    expect(await slow.tryTake(3)).toBe(true)
+    expect(await slow.tryTake(2)).toBe(false)
+    const waiting = new AbortController()
+    const first = slow.take(4, waiting.signal).catch(() => 'left')
+    // One place is free, but somebody else waits.
+    expect(await slow.tryTake(1)).toBe(false)
+    waiting.abort()
+    expect(await first).toBe('left')
     const { fleet } = await limiterOn(fixture, 'order', { limit: 4, perMs: 800, burst: 4 })
-    expect(await fleet.tryTake(3)).toBe(true)
-    expect(await fleet.tryTake(2)).toBe(false)
+    await fleet.take(4, FOREVER)
     const ended: string[] = []
     const leaving = new AbortController()
     const take = (name: string, count: number, signal = FOREVER): Promise<void> =>
@@ -82,7 +90,6 @@ describeEachStore((fixture) => {
         () => void ended.push(`${name} left`),
       )
     const all = [take('four', 4), take('gone', 4, leaving.signal), take('one', 1), take('two', 2)]
-    expect(await fleet.tryTake(1)).toBe(false)
     leaving.abort()
     await Promise.all(all)
     expect(ended).toEqual(['gone left', 'four', 'one', 'two'])
