@@ -27,7 +27,8 @@ test('the hello example greets each second and ends by itself', async () => {
 test('the asyncio sheet prints its numbers and ends by itself', async () => {
   const run = new ExampleProcess('from-python/async.ts', { cwd: emptyFolder(), env: {} })
   expect(await run.end(), run.stderr).toBe(0)
-  expect(run.stderr).toBe('')
+  // On a busy machine, loading the modules of the app blocks the event loop, and the log says so.
+  expect(run.stderr.replaceAll(/^.*the event loop was blocked.*\n/gm, '')).toBe('')
   const seconds = '(\\d+\\.\\d)'
   const lines = [
     'gather: a, b, Error: no c',
