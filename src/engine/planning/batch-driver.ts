@@ -49,7 +49,6 @@ export class BatchDriver extends LoopService {
     const unfinished = await store.batches.unfinished(this.#after)
     let isMore = unfinished.length === MAX_OPEN
     this.#after = isMore ? (unfinished.at(-1)?.id ?? 0) : 0
-    const lacks = (onDone: string | undefined): boolean => onDone !== undefined && registry.find(onDone) === undefined
     const own = isLeader ? unfinished : await this.#unled(unfinished)
     this.#forget()
     for (const { id, jobId, state, onDone } of own) {
@@ -59,8 +58,8 @@ export class BatchDriver extends LoopService {
       try {
         if (isLeader && state === 'cancelling')
           await cancelRuns(store, id, ({ refusal }) => this.#tell(id, jobId, refusal))
-        const isLacking = lacks(onDone)
-        isMore = (isLacking ? await this.#leave(id, jobId, onDone as string) : await this.#settle(id, jobId)) || isMore
+        const isLacking = onDone !== undefined && registry.find(onDone) === undefined
+        isMore = (isLacking ? await this.#leave(id, jobId, onDone) : await this.#settle(id, jobId)) || isMore
       } catch (thrown) {
         this.#failed(id, jobId, thrown)
       }
