@@ -1,13 +1,16 @@
-// Runs in the guard thread, started by watchdog.ts. It may import only Node's own modules and types that are erased.
+// Runs in the guard thread, started by watchdog.ts. In the source tree, Node itself strips the types, so this file imports only modules
+// for which that works.
 import { Session } from 'node:inspector'
 import type { MessagePort } from 'node:worker_threads'
+import { isMainThreadStarved } from './processor-time.ts'
 
 export interface WatchdogData {
   /** Index 0: how many heartbeats there were. Index 1: not 0 if the watch must end. */
   readonly beats: Int32Array<SharedArrayBuffer>
   /**
    * Index 0: the time of the last heartbeat, in nanoseconds of `process.hrtime`, which all threads share. Index 1: how long the main thread
-   * waited for a processor since the previous heartbeat, in nanoseconds; below 0 if that is unknown.
+   * waited for a processor since the previous heartbeat, in nanoseconds; below 0 if that is unknown. Index 2: how long it had been on a
+   * processor at the last heartbeat, in nanoseconds since it began; below 0 if that is unknown.
    */
   readonly lastBeat: BigInt64Array<SharedArrayBuffer>
   readonly thresholdMs: number
@@ -74,6 +77,12 @@ class Watch {
     return Atomics.load(this.#data.beats, 1) !== 0
   }
 
+  /** Whether the main thread has mostly waited for a processor since the last heartbeat, and still does. */
+  get #isStarved(): boolean {
+    const ran = Atomics.load(this.#data.lastBeat, 2)
+    return ran >= 0n && isMainThreadStarved(ran, this.#data.thresholdMs / 2)
+  }
+
   /** Waits for the heartbeat after this one. @returns true if it did not come within the threshold */
   async #isMissing(beat: number): Promise<boolean> {
     return (await Atomics.waitAsync(this.#data.beats, 0, beat, this.#data.thresholdMs).value) === 'timed-out'
@@ -87,7 +96,8 @@ class Watch {
     const samples: RawFrame[][] = []
     let lateMs = 0
     while (isBlocked()) {
-      const frames = canPause && samples.length < MAX_SAMPLES ? await look() : undefined
+      // A sample takes several milliseconds of the main thread: many of them would look like a block while it hardly gets a processor.
+      const frames = canPause && samples.length < MAX_SAMPLES && !this.#isStarved ? await look() : undefined
       // The block may have ended while the sample was taken; then this stack is not its cause.
       if (frames && isBlocked()) samples.push(frames)
       const begin = performance.now()

@@ -9,7 +9,7 @@ import { aFunction, anything, type OptionChecks } from '../../options.ts'
 import { assertOptions, SERVICE_CHECKS } from '../service-options.ts'
 import { Service, type ServiceOptions } from '../service.ts'
 import { intervalOf } from '../timer.ts'
-import { ProcessorWait } from './processor-wait.ts'
+import { ProcessorTime } from './processor-time.ts'
 // `import type` is required. With an inline `type`, the import statement would remain without names, and run the thread's code here.
 import type { BlockReport, RawFrame, WatchdogData } from './watchdog-thread.ts'
 
@@ -66,14 +66,15 @@ export class Watchdog extends Service {
 
   protected override async onStart(): Promise<void> {
     const beats = new Int32Array(new SharedArrayBuffer(8))
-    const lastBeat = new BigInt64Array(new SharedArrayBuffer(16))
-    const wait = new ProcessorWait()
-    this.defer(() => wait.close())
-    let waitedBefore = wait.read()
+    const lastBeat = new BigInt64Array(new SharedArrayBuffer(24))
+    const processor = new ProcessorTime()
+    this.defer(() => processor.close())
+    let before = processor.read()
     const beat = (): void => {
-      const waited = wait.read()
-      Atomics.store(lastBeat, 1, waited === undefined || waitedBefore === undefined ? -1n : waited - waitedBefore)
-      waitedBefore = waited
+      const times = processor.read()
+      Atomics.store(lastBeat, 1, times && before ? times.waited - before.waited : -1n)
+      Atomics.store(lastBeat, 2, times?.ran ?? -1n)
+      before = times
       Atomics.store(lastBeat, 0, process.hrtime.bigint())
       Atomics.add(beats, 0, 1)
       Atomics.notify(beats, 0)

@@ -1,6 +1,5 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -67,15 +66,10 @@ it('does not report a block shorter than the threshold', async () => {
 })
 
 it('stays silent while the machine has no processor for the process', { timeout: PATIENCE_MS }, async () => {
-  const busy = Array.from({ length: 2 * availableParallelism() }, () => spawn(process.execPath, ['-e', 'for(;;);']))
-  try {
-    const { stdout, stderr } = await run(process.execPath, [fixture, 'starved'], { cwd: root, timeout: PATIENCE_MS })
-    // Its 30 ms of work took longer than the threshold of 200 ms.
-    expect(Number(stderr)).toBeGreaterThan(200)
-    expect(stdout).toBe('')
-  } finally {
-    for (const child of busy) child.kill('SIGKILL')
-  }
+  const { stdout, stderr } = await run(process.execPath, [fixture, 'starved'], { cwd: root, timeout: PATIENCE_MS })
+  // Its 30 ms of work took longer than the threshold of 200 ms.
+  expect(Number(stderr)).toBeGreaterThan(200)
+  expect(stdout).toBe('')
 })
 
 it('also reports in this process, again after a restart, and logs the place', async () => {
