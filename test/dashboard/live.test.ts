@@ -26,16 +26,26 @@ afterAll(async () => {
 /** A browser reports each request that the server did not answer. */
 const GONE = /ERR_(FAILED|CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING)|status of 503/
 
-async function opened(path: string, url = served.url): Promise<Page> {
+async function opened(path: string, { url = served.url, polls = true } = {}): Promise<Page> {
   const page = await watchedPage(browser, { expected: GONE })
+  // The delays of a page that follows events are much shorter than those between two of its polls.
+  if (!polls)
+    await page.addInitScript(() => {
+      const { setTimeout } = globalThis
+      Object.assign(globalThis, {
+        setTimeout: (task: () => void, ms?: number) => ((ms ?? 0) < 2_000 ? setTimeout(task, ms) : undefined),
+      })
+    })
   await page.goto(`${url}${path}`)
   return page
 }
 
-it('two browsers see the changes of each other by events, within a second', async () => {
-  const pages = [await opened('/jobs/hourly'), await opened('/jobs/hourly')] as const
+it('two browsers see the changes of each other by events, without polling', async () => {
+  const pages = [
+    await opened('/jobs/hourly', { polls: false }),
+    await opened('/jobs/hourly', { polls: false }),
+  ] as const
   for (const page of pages) await page.getByRole('button', { name: 'live by events' }).waitFor()
-  const times: [number[], number[]] = [[], []]
   // Each of them pauses and resumes the job in turn.
   for (const [by, verb, becomes] of [
     [0, 'Pause…', 'Resume…'],
@@ -48,12 +58,8 @@ it('two browsers see the changes of each other by events, within a second', asyn
     const dialog = one.getByRole('dialog')
     await dialog.getByRole('button').first().click()
     await dialog.waitFor({ state: 'detached' })
-    const from = performance.now()
     await other.getByRole('button', { name: becomes }).waitFor()
-    times[by].push(performance.now() - from)
   }
-  // A busy machine may delay some of them: one that polls would need seconds for most.
-  for (const some of times) expect(Math.min(...some)).toBeLessThan(1_000)
 })
 
 it('a page continues after a restart of the server, and misses no run', async () => {
@@ -105,7 +111,7 @@ it('an action whose server restarts says so, and a retry does it once, also if o
 
 it('a page behind a proxy that holds streams back polls, and says so', async () => {
   const proxy = await holdingProxy(served.url)
-  const page = await opened('/', proxy)
+  const page = await opened('/', { url: proxy })
   await page.getByRole('button', { name: 'live by polling' }).waitFor()
   await served.app.jobs.pause('hourly')
   await page

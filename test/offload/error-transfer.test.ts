@@ -97,5 +97,5 @@ test('errors of errors, nine deep, and an error that contains itself arrive in p
   const cycle = new AggregateError([])
   for (let index = 0; index < 10; index += 1) cycle.errors.push(cycle)
   expect(travelled(cycle)['errors']).toEqual(['and 10 more errors'])
-  expect(performance.now() - began).toBeLessThan(5_000)
+  expect(performance.now() - began).toBeLessThan(20_000)
 })
