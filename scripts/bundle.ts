@@ -15,6 +15,7 @@ const THREADS = [
   'guard-thread-main',
   'http/svg-thread',
   'service/watchdog/watchdog-thread',
+  'store/connection/sqlite/checkpoint-guard',
   'store/connection/sqlite/checkpoint-thread',
   'store/nodes/heartbeat-thread',
 ]

@@ -25,6 +25,10 @@ class GuardThread {
   readonly #failed = new Map<MessagePort, (error: Error) => void>()
   #linger: NodeJS.Timeout | undefined
 
+  static get isRunning(): boolean {
+    return GuardThread.#current !== undefined
+  }
+
   static get current(): GuardThread {
     return (this.#current ??= new GuardThread())
   }
@@ -63,6 +67,11 @@ class GuardThread {
     this.#failed.clear()
     for (const one of failed) one(error)
   }
+}
+
+/** Whether the guard thread runs already, so that a short task there costs no start of a thread. */
+export function isGuardRunning(): boolean {
+  return GuardThread.isRunning
 }
 
 /**

@@ -12,7 +12,7 @@ import {
 } from 'kysely'
 import { isError, safely } from '../../../errors-read.ts'
 import { isAtomic } from './atomic-query.ts'
-import { type Checkpoint, Checkpointer } from './checkpointer.ts'
+import { type AutomaticCheckpoint, type Checkpoint, Checkpointer } from './checkpointer.ts'
 import { loopTurn } from '../../../loop-turn.ts'
 import { Semaphore } from '../../../resource/semaphore.ts'
 import { LockWait } from './lock-wait.ts'
@@ -34,6 +34,8 @@ const SOME_ROWS = 500
 const SHORT_TURN_MS = 3
 /** How long the log is, in pages, when a commit runs a checkpoint. This is SQLite's own default. */
 const CHECKPOINT_PAGES = 1_000
+/** How many times as long the log may become while a thread copies it, before a commit runs a checkpoint. */
+const LATE_FACTOR = 4
 
 /**
  * Kysely's SQLite dialect for `node:sqlite`. It has one connection, which one query or transaction uses at a time. Every transaction begins
@@ -51,11 +53,13 @@ export class NodeSqliteDialect extends SqliteDialect {
     this.#config = config
     const pragma = (value = ''): unknown[] => opened?.prepare(`PRAGMA wal_autocheckpoint${value}`).all([]) ?? []
     // The user may have set another number of pages. It is read here, so that it can be set again after the checkpoint.
-    let pages = CHECKPOINT_PAGES
-    const setAutomatic = (isAutomatic: boolean): void => {
-      const current = (pragma()[0] as { wal_autocheckpoint: number } | undefined)?.wal_autocheckpoint ?? pages
-      if (!isAutomatic) pages = current
-      if (!isAutomatic || current === 0) pragma(` = ${isAutomatic ? pages : 0}`)
+    let usual = CHECKPOINT_PAGES
+    let own: number | undefined
+    const setAutomatic = (when: AutomaticCheckpoint): void => {
+      const current = (pragma()[0] as { wal_autocheckpoint: number } | undefined)?.wal_autocheckpoint ?? usual
+      if (current !== own) usual = current
+      own = when === 'never' ? 0 : when === 'late' ? usual * LATE_FACTOR : undefined
+      pragma(` = ${own ?? usual}`)
     }
     const database = (): OpenedSqlite => {
       if (opened) return opened
@@ -123,6 +127,7 @@ class ImmediateDriver extends SqliteDriver {
       this.#parts.path,
       this.#turn,
       this.#lockWait,
+      (rows) => this.#parts.checkpointer?.changed(rows),
     ))
   }
 
@@ -156,7 +161,10 @@ class ImmediateDriver extends SqliteDriver {
     if (connection.changed >= SOME_ROWS ? loopTurn.hasHeld(SHORT_TURN_MS) : loopTurn.isDue(true)) await loopTurn.next()
     const { checkpointer } = this.#parts
     if (checkpointer && this.#isLarge) checkpointer.commit(() => void connection.execute(COMMIT))
-    else connection.execute(COMMIT)
+    else {
+      connection.execute(COMMIT)
+      checkpointer?.changed(connection.changed)
+    }
     this.#end()
   }
 
@@ -210,12 +218,21 @@ class TurnConnection implements DatabaseConnection {
   readonly #path: string
   readonly #turn: SqliteTurn
   readonly #lockWait: LockWait
+  readonly #onChanged: (rows: number) => void
 
-  constructor(database: OpenedSqlite, path: string, turn: SqliteTurn, lockWait: LockWait) {
+  /** @param onChanged receives how many rows each statement outside a transaction has changed */
+  constructor(
+    database: OpenedSqlite,
+    path: string,
+    turn: SqliteTurn,
+    lockWait: LockWait,
+    onChanged: (rows: number) => void,
+  ) {
     this.#database = database
     this.#path = path
     this.#turn = turn
     this.#lockWait = lockWait
+    this.#onChanged = onChanged
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
@@ -223,7 +240,12 @@ class TurnConnection implements DatabaseConnection {
     // The transaction already has the write lock.
     if (this.hasTurn) return this.execute<R>(query)
     const isRead = SelectQueryNode.is(query.query) || SELECT.test(query.sql)
-    const execute = (): QueryResult<R> => (isAtomic(query) ? this.#executeWholly<R>(query) : this.execute<R>(query))
+    const execute = (): QueryResult<R> => {
+      const before = this.changed
+      const result = isAtomic(query) ? this.#executeWholly<R>(query) : this.execute<R>(query)
+      this.#onChanged(this.changed - before)
+      return result
+    }
     return this.#lockWait.run(isRead, () => (isRead || this.#turn.isFree ? execute() : this.#inTurn(execute)))
   }
 

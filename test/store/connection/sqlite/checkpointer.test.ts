@@ -1,12 +1,16 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CompiledQuery, Kysely } from 'kysely'
-import { afterEach, beforeEach, expect, it, vi, onTestFinished } from 'vitest'
-import { type Checkpoint, Checkpointer } from '../../../../src/store/connection/sqlite/checkpointer.ts'
+import { afterEach, beforeEach, describe, expect, it, vi, onTestFinished } from 'vitest'
+import { startGuard } from '../../../../src/guard-thread.ts'
+import { type AutomaticCheckpoint, type Checkpoint, Checkpointer } from '../../../../src/store/connection/sqlite/checkpointer.ts'
 import { openDatabase } from '../../../../src/store/connection/database.ts'
 import { NodeSqliteDialect } from '../../../../src/store/connection/sqlite/sqlite-driver.ts'
 import { PATIENCE_MS } from '../../../support/patience.ts'
+
+const guardBase = new URL('../../../../src/store/connection/sqlite/checkpointer.ts', import.meta.url).href
 
 let folder: string
 let path: string
@@ -85,8 +89,8 @@ it('outlives a connection that is closed before its checkpoint has ended', async
   let resumed = false
   const checkpointer = new Checkpointer(
     path,
-    (isAutomatic) => {
-      if (!isAutomatic) return
+    (when) => {
+      if (when !== 'usual') return
       resumed = true
       throw new Error('database is not open')
     },
@@ -95,6 +99,87 @@ it('outlives a connection that is closed before its checkpoint has ended', async
   checkpointer.commit(() => {})
   await vi.waitFor(() => expect(resumed).toBe(true), { timeout: PATIENCE_MS })
   await new Promise((resolve) => setImmediate(resolve))
+})
+
+describe('many small commits', () => {
+  const asked: PromiseWithResolvers<void>[] = []
+  const set: AutomaticCheckpoint[] = []
+  let hasThread = true
+  let checkpointer: Checkpointer
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    asked.length = 0
+    set.length = 0
+    hasThread = true
+    checkpointer = new Checkpointer(
+      path,
+      (when) => void set.push(when),
+      (_, isLarge) => {
+        expect(isLarge).toBe(false)
+        const gate = Promise.withResolvers<void>()
+        asked.push(gate)
+        return gate.promise
+      },
+      () => hasThread,
+    )
+  })
+
+  const end = async (): Promise<void> => {
+    asked.at(-1)?.resolve()
+    await checkpointer.idle()
+  }
+
+  it('leave their checkpoints to the thread while they follow one another, one at a time', async () => {
+    for (let commit = 0; commit < 7; commit++) checkpointer.changed(1_000)
+    expect({ asked: asked.length, set }).toEqual({ asked: 0, set: [] })
+    checkpointer.changed(1_000)
+    expect({ asked: asked.length, set }).toEqual({ asked: 1, set: ['late'] })
+    // The rows that are changed meanwhile may already be copied.
+    checkpointer.changed(20_000)
+    await end()
+    checkpointer.changed(7_999)
+    expect(asked).toHaveLength(1)
+    checkpointer.changed(1)
+    expect({ asked: asked.length, set }).toEqual({ asked: 2, set: ['late'] })
+    await end()
+    vi.advanceTimersByTime(1_001)
+    checkpointer.changed(1)
+    expect({ asked: asked.length, set }).toEqual({ asked: 2, set: ['late', 'usual'] })
+  })
+
+  it('run them themselves if they are far apart, or if the process has no thread for them', async () => {
+    for (let second = 0; second < 20; second++) {
+      checkpointer.changed(7_999)
+      vi.advanceTimersByTime(1_001)
+    }
+    hasThread = false
+    checkpointer.changed(50_000)
+    expect({ asked: asked.length, set }).toEqual({ asked: 0, set: [] })
+    hasThread = true
+    checkpointer.changed(8_000)
+    await end()
+    hasThread = false
+    checkpointer.changed(8_000)
+    expect({ asked: asked.length, set }).toEqual({ asked: 1, set: ['late', 'usual'] })
+  })
+})
+
+it('a node copies the log of many small commits in its thread, and its own commits rarely do', async () => {
+  const { port } = startGuard('checkpoint-guard', guardBase, { path: join(folder, 'none.db'), files: [] }, () => {})
+  await once(port, 'close')
+  const { db, run } = open()
+  await run('CREATE TABLE big (data BLOB)')
+  await vi.waitFor(
+    async () => {
+      await writeRows(db, 3_000)
+      expect(await run('PRAGMA wal_autocheckpoint')).toEqual([{ wal_autocheckpoint: 4_000 }])
+      expect(bytes()).toBeGreaterThan(WRITTEN)
+    },
+    { timeout: PATIENCE_MS },
+  )
+  await db.destroy()
 })
 
 it('starts no thread for a small transaction', async () => {
