@@ -150,7 +150,8 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
       return Array.isArray(first) ? first : rows
     },
     async exec(text, params = []) {
-      return { changes: Number((await run(text, params)).numAffectedRows ?? 0n) }
+      const { numAffectedRows, rows } = await run(text, params)
+      return { changes: Number(numAffectedRows ?? (RETURNING.test(text) ? rows.length : 0)) }
     },
     ...(dialect.name === 'mysql' && {
       load: async (text: string, chunks: SqlFile) => {
@@ -167,6 +168,9 @@ function executorOn(db: Kysely<Tables>, dialect: Dialect, place: 'inside' | 'out
 
 /** Runs an INSERT and returns the id that the database gave to its first row, or 0 if it gave none. */
 export type Insert = (text: string, params: readonly SqlValue[]) => Promise<number>
+
+/** Matches a statement that returns the rows that it changes. Its result has no other number of them. */
+const RETURNING = /\breturning\b/i
 
 const inserts = new WeakMap<SqlExecutor, Insert>()
 

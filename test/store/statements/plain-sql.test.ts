@@ -202,6 +202,17 @@ describeEachStore((store) => {
     expect(await sql.query(text, ['x'])).toEqual([{ a: '?;', b: "it's; ?", c: 'x' }])
   })
 
+  it('counts the rows of a statement that also returns them', async () => {
+    await sql.exec('DELETE FROM t')
+    const insert = 'INSERT INTO t (a) VALUES (1), (2), (3)'
+    expect(await sql.exec(`${insert} RETURNING a`)).toEqual({ changes: 3 })
+    expect(await sql.transaction((trx) => trx.exec('DELETE FROM t WHERE a > ? RETURNING a', [1]))).toEqual({
+      changes: 2,
+    })
+    expect(await sql.exec('DELETE FROM t WHERE a > 1 RETURNING a')).toEqual({ changes: 0 })
+    expect(await sql.exec('DELETE FROM t')).toEqual({ changes: 1 })
+  })
+
   it('accepts savepoints inside a transaction, and refuses them outside', async () => {
     await sql.transaction(async (trx) => {
       await trx.exec('INSERT INTO t (a) VALUES (1)')
