@@ -45,7 +45,8 @@ export class LiveAttempt {
   readonly nodeId: string
   readonly job: JobDefinition
   readonly startedAt: number
-  readonly #takenAt: number
+  /** How long the claim waited on its node. A small integer needs no memory of its own, unlike the time of the claim. */
+  readonly #waitedMs: number
   /** Whether the handler has returned or thrown. Then no further step may begin. */
   isHandled = false
   /** Whether the outcome is known. Then nothing can change it any more. */
@@ -116,7 +117,7 @@ export class LiveAttempt {
     this.nodeId = nodeId
     this.job = job
     this.startedAt = startedAt
-    this.#takenAt = takenAt
+    this.#waitedMs = startedAt - takenAt
     this.#parts = parts
   }
 
@@ -148,9 +149,9 @@ export class LiveAttempt {
     const { marks, claim, startedAt, job } = this
     const isPlain = !marks && transition.to === 'succeeded' && transition.output === undefined
     // Nearly all runs return here.
-    if (isPlain && startedAt - this.#takenAt < UNMARKED_WAIT_MS) return undefined
+    if (isPlain && this.#waitedMs < UNMARKED_WAIT_MS) return undefined
     // If the run was claimed before it was due, its times are measured from when it was due, as for `started_at`.
-    const claimedAt = Math.min(Math.max(this.#takenAt, claim.runAt.getTime()), startedAt)
+    const claimedAt = Math.min(Math.max(startedAt - this.#waitedMs, claim.runAt.getTime()), startedAt)
     if (isPlain && startedAt - claimedAt < UNMARKED_WAIT_MS) return undefined
     const now = clock.now()
     const hasParts = job.spec.resources !== undefined || job.spec.sinks !== undefined
