@@ -8,6 +8,7 @@ export { describe } from './errors-read.ts'
 export const ERROR_CODES = [
   'ACCESS_DENIED',
   'BACKFILL_UNKNOWN',
+  'BATCH_CANCELLED',
   'BATCH_CONFLICT',
   'BATCH_UNKNOWN',
   'BODY_TOO_LARGE',

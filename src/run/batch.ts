@@ -19,17 +19,21 @@ export interface BatchCounts {
   readonly succeeded: number
   readonly failed: number
   readonly cancelled: number
-  /** How many runs have been deleted after they ended. */
+  /** How many runs are missing, so that their results are unknown. Retention deletes no run before its batch has ended. */
   readonly deleted: number
 }
 
-/** Returns the final state of a batch whose runs have all ended. Pure. */
+/**
+ * Returns the final state of a batch whose runs have all ended. A missing run may have failed. An item whose run was never stored was
+ * cancelled with the batch. Pure.
+ */
 export function batchEnd(
-  isCancelling: boolean,
-  { failed, cancelled }: Pick<BatchCounts, 'failed' | 'cancelled'>,
+  { state, stored, total }: { readonly state: BatchState; readonly stored: number; readonly total: number },
+  { failed, cancelled, deleted }: Pick<BatchCounts, 'failed' | 'cancelled' | 'deleted'>,
 ): BatchEnd {
-  if (isCancelling) return 'cancelled'
-  return failed > 0 ? 'failed' : cancelled > 0 ? 'cancelled' : 'succeeded'
+  if (state === 'cancelling') return 'cancelled'
+  if (failed > 0 || deleted > 0) return 'failed'
+  return cancelled > 0 || stored < total ? 'cancelled' : 'succeeded'
 }
 
 /** What the report of a batch needs to know about a run. */

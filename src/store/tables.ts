@@ -316,7 +316,10 @@ export interface BatchSliceTable {
   /** The position in the batch of the first run's item, counted from 0. */
   from_item: number
   size: number
-  /** 1 until all runs of the slice have ended. Until then the counts are null. */
+  /**
+   * 1 until all runs of the slice have ended. Until then the counts are null, or they count runs that were deleted after an earlier end of
+   * the batch.
+   */
   is_open: Generated<number>
   succeeded: Generated<number | null>
   failed: Generated<number | null>

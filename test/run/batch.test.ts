@@ -2,11 +2,15 @@ import { expect, it } from 'vitest'
 import { batchEnd, durationsOf, FailureGroups } from '../../src/run/batch.ts'
 import { slicesOf } from '../../src/store/batches/slices.ts'
 
-it('a batch that was cancelled ends as cancelled, one with a failure as failed', () => {
-  expect(batchEnd(true, { failed: 3, cancelled: 0 })).toBe('cancelled')
-  expect(batchEnd(false, { failed: 3, cancelled: 1 })).toBe('failed')
-  expect(batchEnd(false, { failed: 0, cancelled: 1 })).toBe('cancelled')
-  expect(batchEnd(false, { failed: 0, cancelled: 0 })).toBe('succeeded')
+it('a batch succeeds only if all its items have runs that succeeded', () => {
+  const all = { state: 'running', stored: 3, total: 3 } as const
+  const none = { failed: 0, cancelled: 0, deleted: 0 }
+  expect(batchEnd({ ...all, state: 'cancelling' }, { ...none, failed: 3 })).toBe('cancelled')
+  expect(batchEnd(all, { ...none, failed: 2, cancelled: 1 })).toBe('failed')
+  expect(batchEnd(all, { ...none, cancelled: 1 })).toBe('cancelled')
+  expect(batchEnd(all, { ...none, cancelled: 1, deleted: 1 })).toBe('failed')
+  expect(batchEnd({ ...all, stored: 2 }, none)).toBe('cancelled')
+  expect(batchEnd(all, none)).toBe('succeeded')
 })
 
 it('failures with the same words are one group, however many numbers differ', () => {

@@ -1,4 +1,5 @@
 import type { BatchReport, BatchStatus } from '../../operations/batches/batch-status.ts'
+import { counted } from '../../counted.ts'
 import type { BatchFailure, BatchState } from '../../run/batch.ts'
 import { progressText } from '../../run/progress.ts'
 import { formatMs } from '../../time/duration.ts'
@@ -56,6 +57,20 @@ export function batchText(batch: BatchStatus | BatchReport): string {
   const about = lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(9)} ${value}`]))
   const failures = 'failures' in batch ? batch.failures.map(failureText) : []
   return [about.join('\n'), ...failures].join('\n\n')
+}
+
+/** Says why a batch has not succeeded, and how to run its runs again. */
+export function outcomeText({ id, failed, cancelled, deleted, stored, total }: BatchStatus): string {
+  const replay = `piko batches replay ${id}`
+  return [
+    failed > 0 && `${counted(failed, 'run')} failed; ${replay} queues ${failed === 1 ? 'it' : 'them'} again`,
+    cancelled > 0 &&
+      `${counted(cancelled, 'run')} ${cancelled === 1 ? 'was' : 'were'} cancelled; ${replay} --state cancelled queues ${cancelled === 1 ? 'it' : 'them'} again`,
+    stored < total && `${counted(total - stored, 'item')} ${total - stored === 1 ? 'was' : 'were'} not stored`,
+    deleted > 0 && `${counted(deleted, 'run')} ${deleted === 1 ? 'is' : 'are'} missing, with unknown results`,
+  ]
+    .filter((part) => part !== false)
+    .join('; ')
 }
 
 function durationsText(durations: BatchReport['durations']): string | undefined {

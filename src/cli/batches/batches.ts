@@ -12,8 +12,8 @@ import { parseLimit } from '../parse/parse-limit.ts'
 import { parsePriority } from '../parse/parse-number.ts'
 import { followed } from '../process/followed.ts'
 import { withApp, withAppOn } from '../with-app.ts'
-import { readItems } from './batch-items.ts'
-import { batchColumns, batchData, batchText } from './batch-text.ts'
+import { readItems, withLines } from './batch-items.ts'
+import { batchColumns, batchData, batchText, outcomeText } from './batch-text.ts'
 
 interface CreateOptions {
   readonly items: string
@@ -84,14 +84,17 @@ function addCreate(batches: Command): void {
 async function create(jobId: string, options: CreateOptions, globals: GlobalOptions): Promise<void> {
   const registry = await cliJobs(cliSettings(globals), options.jobs)
   const { key, onDone, priority, wait = false } = options
-  const items = await readItems(options.items)
+  const { items, lines } = await readItems(options.items)
   await withAppOn(
     {},
     async (app) => {
-      const { id } = await app.batches.create(jobId, items, {
+      const created = app.batches.create(jobId, items, {
         ...(key !== undefined && { key }),
         ...(onDone !== undefined && { onDone }),
         ...(priority !== undefined && { priority }),
+      })
+      const { id } = await created.catch((thrown: unknown) => {
+        throw withLines(thrown, lines)
       })
       if (wait) await waitFor(app, id, globals.json)
       else {
@@ -154,7 +157,7 @@ async function waitFor(app: Piko, id: number, json: boolean): Promise<void> {
   if (batch.state === 'succeeded') return
   throw new PikoError(
     'RUN_FAILED',
-    `batch ${id} ${batch.state}: ${batch.failed} ${batch.failed === 1 ? 'run' : 'runs'} failed; piko batches replay ${id} queues them again`,
+    `batch ${id} ${batch.state}: ${outcomeText(batch)}`,
     { details: { batchId: id, state: batch.state, failed: batch.failed } },
   )
 }

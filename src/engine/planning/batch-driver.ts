@@ -108,10 +108,10 @@ export class BatchDriver extends LoopService {
     return step.isMore
   }
 
-  #settled(batchId: number, jobId: string, { ended, doneRunId }: BatchStep): void {
+  #settled(batchId: number, jobId: string, { ended, doneRunId, isDoneStored }: BatchStep): void {
     const { events, onQueued } = this.#parts
     if (ended) events.emit('batch.changed', { batchId, jobId, state: ended, doneRunId })
-    if (doneRunId !== undefined) onQueued(1)
+    if (isDoneStored) onQueued(1)
   }
 
   /** Forgets batches that other nodes have ended. */

@@ -5,12 +5,15 @@ import { type BatchDone, doneRunBy } from '../../engine/planning/batch-end.ts'
 import { cancelRuns } from '../../engine/planning/batch-driver.ts'
 import { changing, refusedChange } from '../../engine/refused-changes.ts'
 import { clearly } from '../../engine/refused-runs.ts'
+import type { JobDefinition } from '../../job/spec.ts'
 import type { JobRef, TypesOf } from '../../job/job-types.ts'
 import { storableInput } from '../../job/schemas/run-input.ts'
 import { mapInTurns } from '../../loop-turn.ts'
 import { BATCH_ENDS, durationsOf, FailureGroups } from '../../run/batch.ts'
 import type { BatchRow } from '../../store/batches/batch-row.ts'
 import type { BatchFilter } from '../../store/batches/batch-store.ts'
+import { beingCancelled } from '../../store/batches/reopen-batches.ts'
+import { Tally } from '../../store/batches/tally.ts'
 import type { NewRun } from '../../store/runs/new-run.ts'
 import type { ReplayResult } from '../../store/runs/replay-store.ts'
 import type { Refused } from '../../store/statements/each-apart.ts'
@@ -21,7 +24,6 @@ import { eachItem } from '../each-item.ts'
 import { jobIdOf } from '../job-id.ts'
 import type { Reach } from '../reach.ts'
 import { assertStorable } from '../runs/run-request.ts'
-import { windowOf } from '../window-request.ts'
 import {
   assertBatch,
   type BatchItem,
@@ -63,9 +65,9 @@ export class Batches {
    * 1,000, and may begin immediately. If the process dies in between, the batch stays `creating`: a call with the same key stores the rest,
    * and `onDone` does not run before that.
    *
-   * @throws PikoError `BATCH_CONFLICT` if the job has a batch with this key that was created with other items or options; `JOB_UNKNOWN`,
-   * `CONFIG_INVALID`, `INPUT_INVALID`, `JOB_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows; `RUN_UNSTORABLE` or
-   * `CHANGE_REFUSED` if the database refuses the batch
+   * @throws PikoError `BATCH_CONFLICT` if the job has a batch with this key that was created with other items or options;
+   * `BATCH_CANCELLED` if the batch was cancelled before all its items were stored; `JOB_UNKNOWN`, `CONFIG_INVALID`, `INPUT_INVALID`,
+   * `JOB_INVALID`, `USAGE`; `WINDOW_UNKNOWN` for a job with windows; `RUN_UNSTORABLE` or `CHANGE_REFUSED` if the database refuses the batch
    * @example
    * await app.batches.create(shipOrder, orders.map((order) => ({ input: { id: order.id } })), { key: 'ship', onDone: reportOrders })
    */
@@ -79,11 +81,11 @@ export class Batches {
     const jobId = jobIdOf('app.batches.create', asked)
     const options = optionsOf('batches.create', given)
     assertBatch(items, options)
-    await windowOf(store, registry.get(jobId), undefined)
+    assertNoWindows(registry.get(jobId), 'a batch')
     const onDone = options.onDone === undefined ? undefined : jobIdOf('onDone of app.batches.create', options.onDone)
     const { key, priority } = options
     const total = items.length
-    if (onDone !== undefined) await this.#assertDone(onDone, { jobId, key: key ?? null, total })
+    if (onDone !== undefined) this.#assertDone(onDone, { jobId, key: key ?? null, total })
     const runs = await eachItem('app.batches.create', items, (item) => this.#newRun(jobId, item, priority))
     const digest = await digestOf(runs, items, { onDone, priority })
     const opened = await changing(`a batch of job "${jobId}"`, 'piko_batch', () =>
@@ -94,7 +96,8 @@ export class Batches {
       const onStored = (stored: readonly NewRun[]): void => changed.runsQueued(stored.length)
       const batch = await clearly(jobId, total, () => store.batches.storeItems(opened, runs, onStored))
       changed.batch(batch)
-    }
+      if (batch.stored < total) throw incomplete(batch)
+    } else if (opened.stored < total) throw incomplete(opened)
     return this.#handle(opened)
   }
 
@@ -114,10 +117,10 @@ export class Batches {
   }
 
   /** Checks the `onDone` job with an input of the form that it will get, so that a wrong job is refused now and not at the end. */
-  async #assertDone(onDone: string, about: Pick<BatchDone, 'jobId' | 'key' | 'total'>): Promise<void> {
+  #assertDone(onDone: string, about: Pick<BatchDone, 'jobId' | 'key' | 'total'>): void {
     const { registry, prepare, store } = this.#reach()
     const job = registry.get(onDone)
-    await windowOf(store, job, undefined)
+    assertNoWindows(job, 'the onDone run of a batch')
     const sample: BatchDone = {
       batchId: 1,
       ...about,
@@ -127,6 +130,7 @@ export class Batches {
       cancelled: 0,
     }
     const input = storableInput(job, sample, store.database.maxValueBytes)
+    prepare.storable(job, undefined)
     prepare.keyed(job, { jobId: onDone, kind: 'manual', priority: job.policy.priority, input })
   }
 
@@ -156,21 +160,23 @@ export class Batches {
 
   /**
    * Returns one batch with its progress and its report: durations, and failed runs grouped by error. Reads all its ended runs, page by
-   * page.
+   * page. The counts are those of the runs that it has read.
    *
    * @throws PikoError `BATCH_UNKNOWN`
    */
   async show(id: number): Promise<BatchReport> {
     const { store } = this.#reach()
-    const status = await this.#status(id)
+    const row = await rowOf(store, id)
+    const tally = new Tally()
     const failures = new FailureGroups()
     const durations: number[] = []
-    for await (const runs of store.batches.ended(id)) {
+    for await (const runs of store.batches.ended(id, tally)) {
       await mapInTurns(runs, (run) => {
         if (run.state === 'failed') failures.add(run)
         if (run.state !== 'cancelled' && run.durationMs !== undefined) durations.push(run.durationMs)
       })
     }
+    const status = batchStatus(row, tally.counts, await store.batches.now())
     return { ...status, durations: durationsOf(durations), failures: failures.list }
   }
 
@@ -200,12 +206,14 @@ export class Batches {
    * ended. `onDone` does not run a second time.
    *
    * @returns how many runs were queued; with `dryRun` how many would be queued
-   * @throws PikoError `BATCH_UNKNOWN`; `CHANGE_REFUSED` if the database refuses the change
+   * @throws PikoError `BATCH_UNKNOWN`; `BATCH_CANCELLED` while the batch is being cancelled; `CHANGE_REFUSED` if the database refuses the
+   * change
    */
   async replay(id: number, options: BatchReplay = {}): Promise<ReplayResult> {
     const { store, changed } = this.#reach()
     const { state = 'failed', dryRun = false } = optionsOf('batches.replay', options)
-    await rowOf(store, id)
+    const row = await rowOf(store, id)
+    if (row.state === 'cancelling') throw beingCancelled(row)
     let count = 0
     let superseded = 0
     for await (const ids of store.batches.runsIn(id, state)) {
@@ -259,7 +267,7 @@ export class Batches {
       const step = await store.batches.settle(id, doneRunBy(registry, prepare))
       isMore = step.isMore
       if (step.ended) changed.batch(await rowOf(store, id))
-      if (step.doneRunId !== undefined) changed.runsQueued(1)
+      if (step.isDoneStored) changed.runsQueued(1)
     }
   }
 
@@ -270,12 +278,30 @@ export class Batches {
   }
 }
 
+/** @throws PikoError `WINDOW_UNKNOWN` for a job with windows, whose runs are named by their windows and not by items */
+function assertNoWindows({ id, policy }: JobDefinition, what: string): void {
+  if (!policy.windows || !policy.schedule) return
+  throw new PikoError(
+    'WINDOW_UNKNOWN',
+    `job "${id}" runs by window, and ${what} has no window; run its windows by app.backfills.create or piko backfills create, or use a job without windows`,
+    { details: { jobId: id } },
+  )
+}
+
 async function rowOf({ batches }: Pick<Store, 'batches'>, id: number): Promise<BatchRow> {
   const row = await batches.find(id)
   if (row) return row
   throw new PikoError('BATCH_UNKNOWN', `there is no batch ${describe(id)}; piko batches list shows them`, {
     details: { batchId: id },
   })
+}
+
+function incomplete({ id, jobId, key, state, stored, total }: BatchRow): PikoError {
+  return new PikoError(
+    'BATCH_CANCELLED',
+    `batch ${id} of job "${jobId}" was cancelled when ${stored} of its ${counted(total, 'item')} were stored, so the others have no runs; create another batch of the items from item ${stored} on${key === undefined ? '' : ', with another key'} (piko batches show ${id} shows what became of the first ${stored})`,
+    { details: { batchId: id, jobId, key, state, stored, total } },
+  )
 }
 
 function conflict({ id, jobId, key, digest, total }: BatchRow, asked: string, items: number): PikoError {

@@ -11,6 +11,7 @@ import type { RetentionStep } from '../../store/history/retention-store.ts'
 import type { RunTimeline, TimelineFilter } from '../../store/runs/timeline-runs.ts'
 import type { RunSummary } from '../../store/runs/run-summary.ts'
 import type { RunFilter } from '../../store/runs/run-filter.ts'
+import type { BatchRow } from '../../store/batches/batch-row.ts'
 import type { ReplayFilter, ReplayResult } from '../../store/runs/replay-store.ts'
 import type { Refused } from '../../store/statements/each-apart.ts'
 import type { SpilledRows } from '../../store/sinks/spill-store.ts'
@@ -210,14 +211,15 @@ export class Runs {
    * Returns one failed or cancelled run to the queue, as if it had never run, and makes its window pending. Has no effect on other runs, or
    * if the run's window has run again since.
    *
-   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`
+   * @throws PikoError `RUN_UNKNOWN`, `CHANGE_REFUSED`; `BATCH_CANCELLED` while the run's batch is being cancelled
    */
   replay(runId: number): Promise<Run>
   /**
    * Returns failed (or cancelled) runs to the queue, as if they had never run, and makes their windows pending. Leaves a run unchanged if
    * its window has run again since.
    * @returns how many runs it queued and how many it left unchanged; with `dryRun` how many it would queue or leave
-   * @throws PikoError `USAGE` for an empty filter, `CHANGE_REFUSED` if the database refuses the change
+   * @throws PikoError `USAGE` for an empty filter, `CHANGE_REFUSED` if the database refuses the change; `BATCH_CANCELLED` if the batch of a
+   * run is being cancelled. Earlier runs may be queued then; a later call continues
    * @example
    * const { count } = await app.runs.replay({ jobId: 'sync_orders', since: '2026-01-01T00:00:00Z', dryRun: true })
    */
@@ -232,7 +234,8 @@ export class Runs {
     if (from !== undefined && filter.ids) await assertStep(store, filter.ids, from)
     if (dryRun) return store.replays.preview(filter, from)
     const refused: Refused[] = []
-    const result = await store.replays.replay(filter, (one) => refused.push(one), from)
+    const onReopened = (batch: BatchRow): void => changed.batch(batch)
+    const result = await store.replays.replay(filter, (one) => refused.push(one), from, onReopened)
     if (result.count > 0) changed.runsQueued(result.count)
     assertNone(refusedChange('queued again', refused, 'piko_run, piko_window, piko_backfill and piko_attempt'))
     return runId === undefined ? result : runOf(store, runId)

@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely'
 import { BATCH_ENDS, type BatchCounts, type BatchRun, type BatchState } from '../../run/batch.ts'
+import type { RunState } from '../../run/run.ts'
 import type { RunError } from '../../run/run-error.ts'
 import { fromJson } from '../../json/json.ts'
 import type { Database } from '../connection/database.ts'
@@ -12,7 +13,8 @@ import { soundRows } from '../values/broken-row.ts'
 import { exactId } from '../values/exact-key.ts'
 import { type BatchRow, batchOf, lockBatch } from './batch-row.ts'
 import { type NewBatch, type OnStored, openBatch, storeItems } from './create-batch.ts'
-import { type BatchStep, closedCounts, type DoneRun, settleBatch } from './settle-batch.ts'
+import { type BatchStep, type DoneRun, settleBatch } from './settle-batch.ts'
+import { slicesForCounts, Tally } from './tally.ts'
 import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
 import { noteRows } from '../events/notes.ts'
 
@@ -35,6 +37,7 @@ export interface EndedBatchRun extends BatchRun {
 export const MAX_OPEN = 100
 /** The maximum number of runs with their errors that one query reads. */
 const PAGE = 200
+const ENDED = ['succeeded', 'failed', 'cancelled'] as const
 /** The maximum number of batches that one call deletes. */
 const DELETED = 50
 
@@ -130,21 +133,17 @@ export class BatchStore {
     return isIn ? row.batch_id : undefined
   }
 
-  /** Counts the stored runs by state. The counts of closed slices are stored; the runs of open slices are counted by primary key. */
+  /**
+   * Counts the stored runs by state. The counts of closed slices are stored; the runs of open slices are counted by primary key. One
+   * statement reads all slices, so a slice that closes in the meantime is neither left out nor counted twice.
+   */
   async counts(id: number): Promise<BatchCounts> {
     const { db } = this.#database
-    const counts = { queued: 0, running: 0, ...(await closedCounts(db, id)) }
-    for await (const { row } of this.#slices(id, 1)) {
-      const states = await statesOf(this.#database, db, sliceOf(row))
-      let known = 0
-      for (const [state, count] of states) {
-        if (state === 'skipped' || !(state in counts)) continue
-        counts[state] += count
-        known += count
-      }
-      counts.deleted += Math.max(0, row.size - known)
+    const tally = new Tally()
+    for (const row of await slicesForCounts(db, id)) {
+      tally.add(row, row.is_open === 1 ? await statesOf(this.#database, db, sliceOf(row)) : undefined)
     }
-    return counts
+    return tally.counts
   }
 
   /** Begins to cancel a batch. Returns false if the batch has already ended or does not exist. */
@@ -183,18 +182,25 @@ export class BatchStore {
     }
   }
 
-  /** Yields the ended runs with their durations, page by page. Failed runs have their errors. */
-  async *ended(id: number): AsyncGenerator<EndedBatchRun[]> {
+  /**
+   * Yields the ended runs with their durations, page by page. Failed runs have their errors.
+   *
+   * @param tally counts the runs as they are read, so that the counts describe the runs that were yielded
+   */
+  async *ended(id: number, tally = new Tally()): AsyncGenerator<EndedBatchRun[]> {
     const { dialect, db, broken } = this.#database
     for await (const { row: slice } of this.#slices(id)) {
+      const states = slice.is_open === 1 ? new Map<RunState, number>() : undefined
       const query = runsOfSlice(this.#database, db, sliceOf(slice))
         .select(['piko_run.id', 'piko_run.state', 'started_at', 'finished_at'])
         .select(sql<string | null>`CASE WHEN piko_run.state = 'failed' THEN error END`.as('error'))
-        .where('piko_run.state', 'in', ['succeeded', 'failed', 'cancelled'])
+        .$if(states === undefined, (runs) => runs.where('piko_run.state', 'in', ENDED))
         .orderBy('piko_run.id')
       for (let last = slice.first_id - 1; ;) {
         const rows = await query.where('piko_run.id', '>', last).limit(PAGE).execute()
-        yield soundRows(dialect, 'piko_run', rows, broken.report).map((row) => {
+        for (const { state } of rows) states?.set(state, (states.get(state) ?? 0) + 1)
+        const ended = rows.filter(({ state }) => ENDED.some((end) => end === state))
+        yield soundRows(dialect, 'piko_run', ended, broken.report).map((row) => {
           const [started, finished] = [optionalDate(row.started_at, dialect), optionalDate(row.finished_at, dialect)]
           return {
             id: row.id,
@@ -207,6 +213,7 @@ export class BatchStore {
         if (rows.length < PAGE) break
         last = rows.at(-1)?.id ?? last
       }
+      tally.add(slice, states)
     }
   }
 

@@ -1,11 +1,10 @@
-import { sql, type Transaction } from 'kysely'
 import { type BatchCounts, type BatchEnd, batchEnd } from '../../run/batch.ts'
 import type { Database } from '../connection/database.ts'
 import { insertRuns } from '../runs/insert-rows.ts'
 import { type NewRun, newRow } from '../runs/new-run.ts'
-import type { Tables } from '../tables.ts'
 import { type BatchRow, lockBatch } from './batch-row.ts'
 import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
+import { slicesForCounts, Tally } from './tally.ts'
 import { noteRows } from '../events/notes.ts'
 
 /** Creates the run of a batch's `onDone` job; undefined if the batch has none; `'left'` if another node should end the batch. */
@@ -14,7 +13,10 @@ export type DoneRun = (batch: BatchRow, counts: BatchCounts, state: BatchEnd) =>
 export interface BatchStep {
   /** The state in which this step has ended the batch; undefined if the batch has not ended. */
   readonly ended: BatchEnd | undefined
+  /** The batch's `onDone` run. It may be older than this end. */
   readonly doneRunId: number | undefined
+  /** Whether this step has stored the `onDone` run. */
+  readonly isDoneStored: boolean
   /** Whether another call could do more immediately. */
   readonly isMore: boolean
   /** Whether the batch is ready to end, and the end was left to another node. */
@@ -23,7 +25,13 @@ export interface BatchStep {
 
 /** The maximum number of slices in one transaction. */
 const MAX_SLICES = 20
-const NOTHING: BatchStep = { ended: undefined, doneRunId: undefined, isMore: false, isLeft: false }
+const NOTHING: BatchStep = {
+  ended: undefined,
+  doneRunId: undefined,
+  isDoneStored: false,
+  isMore: false,
+  isLeft: false,
+}
 
 /**
  * Closes those slices of a batch whose runs have all ended, oldest first, and ends the batch after the last one. Stores its `onDone` run in
@@ -51,17 +59,18 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
         .updateTable('piko_batch_slice')
         .set({
           is_open: 0,
-          succeeded: states.get('succeeded') ?? 0,
-          failed: states.get('failed') ?? 0,
-          cancelled: states.get('cancelled') ?? 0,
+          succeeded: (row.succeeded ?? 0) + (states.get('succeeded') ?? 0),
+          failed: (row.failed ?? 0) + (states.get('failed') ?? 0),
+          cancelled: (row.cancelled ?? 0) + (states.get('cancelled') ?? 0),
         })
         .where('first_id', '=', row.first_id)
         .execute()
     }
     if (open.length === MAX_SLICES) return { ...NOTHING, isMore: true }
-    const closed = await closedCounts(trx, id)
-    const counts = { ...closed, queued: 0, running: 0 }
-    const ended = batchEnd(batch.state === 'cancelling', counts)
+    const tally = new Tally()
+    for (const row of await slicesForCounts(trx, id)) tally.add(row)
+    const { counts } = tally
+    const ended = batchEnd(batch, counts)
     // After a replay, the batch ends again, but its onDone run already exists.
     const run = batch.doneRunId === undefined ? doneRun(batch, counts, ended) : undefined
     if (run === 'left') return { ...NOTHING, isLeft: true }
@@ -76,7 +85,7 @@ export async function settleBatch(database: Database, id: number, doneRun: DoneR
       .where('id', '=', id)
       .execute()
     noteRows(trx, 'batches', [id])
-    return { ...NOTHING, ended, doneRunId }
+    return { ...NOTHING, ended, doneRunId: doneRunId ?? batch.doneRunId, isDoneStored: doneRunId !== undefined }
   })
 }
 
@@ -98,26 +107,4 @@ async function isUnderWay(database: Database, id: number): Promise<boolean> {
     .limit(1)
     .executeTakeFirst()
   return run !== undefined
-}
-
-/** Returns the total counts of the closed slices, by state. */
-export async function closedCounts(
-  db: Database['db'] | Transaction<Tables>,
-  id: number,
-): Promise<Pick<BatchCounts, 'succeeded' | 'failed' | 'cancelled' | 'deleted'>> {
-  const sum = (column: 'succeeded' | 'failed' | 'cancelled' | 'size') =>
-    sql<number>`COALESCE(SUM(${sql.ref(column)}), 0)`
-  const row = await db
-    .selectFrom('piko_batch_slice')
-    .select([
-      sum('succeeded').as('succeeded'),
-      sum('failed').as('failed'),
-      sum('cancelled').as('cancelled'),
-      sum('size').as('size'),
-    ])
-    .where('batch_id', '=', id)
-    .where('is_open', '=', 0)
-    .executeTakeFirstOrThrow()
-  const [succeeded, failed, cancelled] = [Number(row.succeeded), Number(row.failed), Number(row.cancelled)]
-  return { succeeded, failed, cancelled, deleted: Math.max(0, Number(row.size) - succeeded - failed - cancelled) }
 }

@@ -1,7 +1,7 @@
-import { type RawBuilder, type Selectable, sql, type SqlBool } from 'kysely'
+import { type RawBuilder, type Selectable, sql, type SqlBool, type Transaction } from 'kysely'
 import type { RunState } from '../../run/run.ts'
 import type { Database } from '../connection/database.ts'
-import type { BatchSliceTable, RunTable } from '../tables.ts'
+import type { BatchSliceTable, RunTable, Tables } from '../tables.ts'
 
 /** Runs of a batch whose ids are evenly spaced. */
 export interface Slice {
@@ -28,6 +28,21 @@ export function slicesOf(ids: readonly number[]): Slice[] {
 
 export function sliceOf(row: Pick<Selectable<BatchSliceTable>, 'first_id' | 'last_id' | 'id_step' | 'size'>): Slice {
   return { firstId: row.first_id, lastId: row.last_id, step: row.id_step, size: row.size }
+}
+
+/** Selects the slices that may have one of these runs. See {@link hasRun}. @param runIds ascending ids */
+export function slicesAround(db: Database['db'] | Transaction<Tables>, runIds: readonly number[]) {
+  return db
+    .selectFrom('piko_batch_slice')
+    .where('first_id', '<=', runIds.at(-1) ?? 0)
+    .where('last_id', '>=', runIds[0] ?? 0)
+}
+
+export function hasRun(
+  row: Pick<Selectable<BatchSliceTable>, 'first_id' | 'last_id' | 'id_step'>,
+  runId: number,
+): boolean {
+  return runId >= row.first_id && runId <= row.last_id && (runId - row.first_id) % row.id_step === 0
 }
 
 /** Selects the runs of a slice by primary key. */

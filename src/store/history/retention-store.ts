@@ -1,6 +1,7 @@
 import { isOneOf } from '../../errors-read.ts'
 import { type Selectable, sql, type Transaction } from 'kysely'
 import { ENDED_STATES, type EndedState } from '../../run/run.ts'
+import { runsOfUnendedBatches } from '../batches/unended-runs.ts'
 import { soundRows } from '../values/broken-row.ts'
 import type { Database } from '../connection/database.ts'
 import { chunksOf } from '../statements/chunks.ts'
@@ -59,6 +60,8 @@ const ROWS_AT_ONCE = 200
  * Walks along the primary key, which is the order of creation, because an index on the end time would make every run more expensive. The
  * walk ends at the first run created after the limit.
  *
+ * Runs of a batch that has not ended stay, because the batch still needs their results.
+ *
  * The ledger stays, since a window that has ended does not need its run. A tick whose row is deleted does not fire again: the planner's
  * cursors only move forward.
  */
@@ -92,7 +95,9 @@ export class RetentionStore {
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state))
       .map((row) => row.id)
-    const { count, refused } = isDry ? { count: ids.length, refused: [] } : await this.#delete(ids)
+    const { count, refused } = isDry
+      ? { count: ids.length - (await runsOfUnendedBatches(this.#database, ids)).size, refused: [] }
+      : await this.#delete(ids)
     if (sound.some((row) => Number(row.is_made_before) !== 1)) return { count, refused, next: undefined }
     if (rows.length === STEP) return { count, refused, next: rows.at(-1)?.id }
     return { count, refused, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }
@@ -230,7 +235,9 @@ export class RetentionStore {
       .orderBy('id')
       .modifyEnd(this.#database.dialect.forUpdateSkipLocked)
       .execute()
-    const gone = ended.map((row) => row.id)
+    const found = ended.map((row) => row.id)
+    const needed = await runsOfUnendedBatches(this.#database, found, trx)
+    const gone = found.filter((id) => !needed.has(id))
     if (gone.length === 0) return 0
     await trx.deleteFrom('piko_attempt').where('run_id', 'in', gone).execute()
     const [only] = gone

@@ -6,6 +6,7 @@ import { errorContains } from './run-filter.ts'
 import { type InstantInput, instantOf } from '../../time/instant.ts'
 import { recordLastAttempts } from '../history/attempt-store.ts'
 import { giveUpItems } from '../items/item-runs.ts'
+import type { BatchRow } from '../batches/batch-row.ts'
 import { reopenBatches } from '../batches/reopen-batches.ts'
 import { lockBackfillsOf, reopenBackfills } from '../backfills/reopen-backfills.ts'
 import { noteRows } from '../events/notes.ts'
@@ -53,8 +54,18 @@ export class ReplayStore {
     this.#database = database
   }
 
-  /** Queues the matching runs again, in small transactions and by primary key. After an interruption, another call continues the work. */
-  async replay(filter: ReplayFilter, onRefused = throwRefusal, from?: string): Promise<ReplayResult> {
+  /**
+   * Queues the matching runs again, in small transactions and by primary key. After an interruption, another call continues the work.
+   *
+   * @param onReopened called with each batch that had ended and is running again
+   * @throws PikoError `BATCH_CANCELLED` if the batch of a run is being cancelled
+   */
+  async replay(
+    filter: ReplayFilter,
+    onRefused = throwRefusal,
+    from?: string,
+    onReopened: (batch: BatchRow) => void = () => {},
+  ): Promise<ReplayResult> {
     let count = 0
     let superseded = 0
     let forgotten = 0
@@ -66,6 +77,7 @@ export class ReplayStore {
         count += part.count
         superseded += part.superseded
         forgotten += part.forgotten ?? 0
+        part.reopened.forEach(onReopened)
       }
       batch.refused.forEach(onRefused)
     }
@@ -149,7 +161,7 @@ export class ReplayStore {
     ids: readonly number[],
     states: readonly ('failed' | 'cancelled')[],
     { from, keepsItems = false }: { readonly from?: string | undefined; readonly keepsItems?: boolean },
-  ): Promise<ReplayResult> {
+  ): Promise<ReplayResult & { readonly reopened: readonly BatchRow[] }> {
     const { dialect } = this.#database
     // Uses only the primary key, because an index on the state would also lock other rows, in a different order.
     const found = await trx
@@ -159,11 +171,15 @@ export class ReplayStore {
       .orderBy('id')
       .modifyEnd(dialect.forUpdate)
       .execute()
-    const rows = found.filter((row) => states.some((state) => state === row.state))
+    const rows = found.flatMap(({ state: was, ...row }) => {
+      const state = states.find((one) => one === was)
+      return state ? [{ ...row, state }] : []
+    })
     const windowed = rows.filter((row) => row.window_start !== null).map((row) => row.id)
     const owned = await this.#ownedWindows(trx, windowed)
-    const replayed = rows.filter((row) => row.window_start === null || owned.has(row.id)).map((row) => row.id)
-    if (replayed.length === 0) return { count: 0, superseded: rows.length }
+    const runs = rows.filter((row) => row.window_start === null || owned.has(row.id))
+    const replayed = runs.map((row) => row.id)
+    if (replayed.length === 0) return { count: 0, superseded: rows.length, reopened: [] }
     await recordLastAttempts(trx, dialect, replayed)
     await trx
       .updateTable('piko_run')
@@ -198,8 +214,8 @@ export class ReplayStore {
         .execute()
       await reopenBackfills(trx, dialect, new Set([...owned.values()].flatMap(({ backfill_id: id }) => id ?? [])))
     }
-    await reopenBatches(trx, dialect, replayed)
-    return { count: replayed.length, superseded: rows.length - replayed.length, forgotten }
+    const reopened = await reopenBatches(trx, this.#database, runs)
+    return { count: replayed.length, superseded: rows.length - replayed.length, forgotten, reopened }
   }
 
   /** Returns, by run, the window that each run still owns. */
