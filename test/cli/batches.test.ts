@@ -29,6 +29,9 @@ it('piko batches: creates from a file, waits, shows one report, replays; piko ru
   project.write('other.ndjson', '{"order":1}\n{"order":}\n[1,\n{"order":12345678901234567890}')
   const wrong = errorOf(await project.piko([...create.with(4, 'other.ndjson'), '--json']))
   expect(wrong.message).toMatch(/line 2: .*line 3: .*line 4: some numbers would lose digits/)
+  project.write('other.ndjson', '{"order":1}\n\n{"order":"x"}')
+  const refused = errorOf(await project.piko([...create.with(4, 'other.ndjson'), '--json']))
+  expect(refused.message).toMatch(/^line 3 \(item 1\): /)
   project.write('other.ndjson', '{"order":1}')
   expect(errorOf(await project.piko([...create.with(4, 'other.ndjson'), '--json'])).code).toBe('BATCH_CONFLICT')
 

@@ -155,11 +155,9 @@ async function waitFor(app: Piko, id: number, json: boolean): Promise<void> {
   const batch = await app.batches.show(id)
   printResult(json, batchData(batch), () => batchText(batch))
   if (batch.state === 'succeeded') return
-  throw new PikoError(
-    'RUN_FAILED',
-    `batch ${id} ${batch.state}: ${outcomeText(batch)}`,
-    { details: { batchId: id, state: batch.state, failed: batch.failed } },
-  )
+  throw new PikoError('RUN_FAILED', `batch ${id} ${batch.state}: ${outcomeText(batch)}`, {
+    details: { batchId: id, state: batch.state, failed: batch.failed },
+  })
 }
 
 function addCancel(batches: Command): void {

@@ -89,7 +89,11 @@ describeEachStore((fixture) => {
     const many = of(...Array.from({ length: 1_200 }, () => 'ok'))
     const create = () => app.batch(work, many, { key: 'big', onDone: report })
     const allow = await refuseRows(database, 'piko_batch_slice', 'INSERT', 'NEW.from_item >= 1000')
-    await expect(create()).rejects.toThrow('refused by a trigger').finally(allow)
+    try {
+      await expect(create()).rejects.toThrow('refused by a trigger')
+    } finally {
+      await allow()
+    }
     const [{ id } = { id: 0 }] = await app.batches.list()
     await database.sql.exec(`UPDATE piko_run SET state = 'cancelled' WHERE job_id = 'work'`)
     await app.batches.cancel(id)
