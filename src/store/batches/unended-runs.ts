@@ -14,6 +14,7 @@ export async function runsOfUnendedBatches(
   runIds: readonly number[],
   trx?: Transaction<Tables>,
 ): Promise<ReadonlySet<number>> {
+  if (runIds.length === 0) return new Set()
   const db = trx ?? database.db
   const rows = await slicesAround(db, runIds).select(['first_id', 'last_id', 'id_step', 'batch_id']).execute()
   const byRun = new Map<number, number>()
