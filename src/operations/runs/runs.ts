@@ -219,7 +219,7 @@ export class Runs {
    * its window has run again since.
    * @returns how many runs it queued and how many it left unchanged; with `dryRun` how many it would queue or leave
    * @throws PikoError `USAGE` for an empty filter, `CHANGE_REFUSED` if the database refuses the change; `BATCH_CANCELLED` if the batch of a
-   * run is being cancelled. Earlier runs may be queued then; a later call continues
+   * run is being cancelled; all other runs are queued then
    * @example
    * const { count } = await app.runs.replay({ jobId: 'sync_orders', since: '2026-01-01T00:00:00Z', dryRun: true })
    */

@@ -37,7 +37,11 @@ export async function reopenBatches(
   for (const [id, found] of [...byBatch].sort(([one], [other]) => one - other)) {
     const batch = await lockBatch(trx, database.dialect, id)
     if (!batch) continue
-    if (batch.state === 'cancelling') throw beingCancelled(batch)
+    if (batch.state === 'cancelling')
+      throw beingCancelled(
+        batch,
+        ids.filter((run) => found.some((row) => hasRun(row, run))),
+      )
     // The slices may have changed before this transaction locked the batch.
     const firstIds = found.map(({ first_id }) => first_id)
     const own = await trx.selectFrom('piko_batch_slice').selectAll().where('first_id', 'in', firstIds).execute()
@@ -77,11 +81,18 @@ async function reopen(
     .execute()
 }
 
-/** Returns the error for a replay in a batch that is being cancelled. */
-export function beingCancelled({ id, jobId }: Pick<BatchRow, 'id' | 'jobId'>): PikoError {
+/**
+ * Returns the error for a replay in a batch that is being cancelled.
+ *
+ * @param runIds the runs that stay unchanged because of it
+ */
+export function beingCancelled(
+  { id, jobId }: Pick<BatchRow, 'id' | 'jobId'>,
+  runIds: readonly number[] = [],
+): PikoError {
   return new PikoError(
     'BATCH_CANCELLED',
     `batch ${id} of job "${jobId}" is being cancelled, so its runs can't be replayed now; wait until it has ended (piko batches wait ${id}), then replay them`,
-    { details: { batchId: id, jobId, state: 'cancelling' } },
+    { details: { batchId: id, jobId, state: 'cancelling', runIds } },
   )
 }

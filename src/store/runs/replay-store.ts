@@ -1,4 +1,5 @@
 import type { Transaction } from 'kysely'
+import { isPikoError, type PikoError } from '../../errors.ts'
 import type { Database } from '../connection/database.ts'
 import { exactId } from '../values/exact-key.ts'
 import { idBatches, type IdRange, idRanges, runsIn } from './id-ranges.ts'
@@ -37,6 +38,11 @@ export interface ReplayResult {
   readonly superseded: number
 }
 
+interface Requeued extends ReplayResult {
+  /** The batches that had ended and are running again. */
+  readonly reopened: readonly BatchRow[]
+}
+
 /** The maximum number of runs that one transaction changes. */
 const BATCH = 200
 
@@ -58,7 +64,7 @@ export class ReplayStore {
    * Queues the matching runs again, in small transactions and by primary key. After an interruption, another call continues the work.
    *
    * @param onReopened called with each batch that had ended and is running again
-   * @throws PikoError `BATCH_CANCELLED` if the batch of a run is being cancelled
+   * @throws PikoError `BATCH_CANCELLED` if the batch of a run is being cancelled. All other runs are queued then
    */
   async replay(
     filter: ReplayFilter,
@@ -69,10 +75,19 @@ export class ReplayStore {
     let count = 0
     let superseded = 0
     let forgotten = 0
+    let beingCancelled: PikoError | undefined
+    const requeue = async (ids: readonly number[]): Promise<Requeued> => {
+      try {
+        return await this.#database.transaction((trx) => this.#requeue(trx, ids, statesOf(filter), { from }))
+      } catch (thrown) {
+        if (!isPikoError(thrown, 'BATCH_CANCELLED')) throw thrown
+        beingCancelled ??= thrown
+        const stay = new Set(thrown.details['runIds'] as readonly number[])
+        return requeue(ids.filter((id) => !stay.has(id)))
+      }
+    }
     for await (const ids of this.#batches(filter)) {
-      const batch = await eachApart(ids, (some) =>
-        this.#database.transaction((trx) => this.#requeue(trx, some, statesOf(filter), { from })),
-      )
+      const batch = await eachApart(ids, requeue)
       for (const part of batch.done) {
         count += part.count
         superseded += part.superseded
@@ -81,6 +96,7 @@ export class ReplayStore {
       }
       batch.refused.forEach(onRefused)
     }
+    if (beingCancelled) throw beingCancelled
     return { count, superseded, ...(from !== undefined && { forgotten }) }
   }
 
@@ -161,8 +177,9 @@ export class ReplayStore {
     ids: readonly number[],
     states: readonly ('failed' | 'cancelled')[],
     { from, keepsItems = false }: { readonly from?: string | undefined; readonly keepsItems?: boolean },
-  ): Promise<ReplayResult & { readonly reopened: readonly BatchRow[] }> {
+  ): Promise<Requeued> {
     const { dialect } = this.#database
+    if (ids.length === 0) return { count: 0, superseded: 0, reopened: [] }
     // Uses only the primary key, because an index on the state would also lock other rows, in a different order.
     const found = await trx
       .selectFrom('piko_run')

@@ -130,7 +130,7 @@ describeEachStore((fixture) => {
       if (input === 'wait') await held.pass()
     })
     const app = await startApp(fixture.options, work, { settings: { piko: { concurrency: 2 } } })
-    const later = { input: 'ok', runAt: new Date(Date.now() + 3_600_000) }
+    const later = { input: 'ok', runAt: new Date(Date.now() + 3_600_000) } as const
     const batch = await app.batch(work, [{ input: 'wait' }, later, later])
     await eventually(async () => expect((await batch.show()).running).toBe(1))
     expect(await batch.cancel()).toMatchObject({ state: 'cancelling', cancelled: 2 })
@@ -142,7 +142,11 @@ describeEachStore((fixture) => {
     expect(await rejected(batch.replay({ state: 'cancelled' }))).toMatchObject(expected)
     const [run] = await app.runs.list({ jobId: 'work', state: 'cancelled' })
     expect(await rejected(app.runs.replay(run!.id))).toMatchObject(expected)
+    const own = await app.enqueue('work', later)
+    await app.runs.cancel(own)
     expect(await rejected(app.runs.replay({ jobId: 'work', state: 'cancelled' }))).toMatchObject(expected)
+    // The run that belongs to no batch is queued all the same.
+    expect((await app.runs.show(own)).state).toBe('queued')
     expect(await batch.show()).toMatchObject({ state: 'cancelling', cancelled: 2, queued: 0 })
     held.open()
     expect((await batch.wait()).state).toBe('cancelled')
