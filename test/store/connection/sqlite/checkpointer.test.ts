@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import { CompiledQuery, Kysely } from 'kysely'
 import { afterEach, beforeEach, describe, expect, it, vi, onTestFinished } from 'vitest'
 import { startGuard } from '../../../../src/guard-thread.ts'
-import { type AutomaticCheckpoint, type Checkpoint, Checkpointer } from '../../../../src/store/connection/sqlite/checkpointer.ts'
+import {
+  type AutomaticCheckpoint,
+  type Checkpoint,
+  Checkpointer,
+} from '../../../../src/store/connection/sqlite/checkpointer.ts'
 import { openDatabase } from '../../../../src/store/connection/database.ts'
 import { NodeSqliteDialect } from '../../../../src/store/connection/sqlite/sqlite-driver.ts'
 import { PATIENCE_MS } from '../../../support/patience.ts'
