@@ -7,12 +7,15 @@ export interface GuardOrder {
   readonly url: string
   readonly port: MessagePort
   readonly data: unknown
+  /** Whether an error while the module is loaded only closes the port. Otherwise it ends the thread. */
+  readonly mayFail: boolean
 }
 
 interface GuardModule {
   guard(port: MessagePort, data: unknown): void
 }
 
-parentPort?.on('message', ({ url, port, data }: GuardOrder) => {
-  void import(url).then((module: GuardModule) => module.guard(port, data))
+parentPort?.on('message', ({ url, port, data, mayFail }: GuardOrder) => {
+  const guarded = import(url).then((module: GuardModule) => module.guard(port, data))
+  if (mayFail) guarded.catch(() => port.close())
 })

@@ -22,7 +22,7 @@ export interface Guard {
 class GuardThread {
   static #current: GuardThread | undefined
   readonly #worker: Worker
-  readonly #failed = new Map<MessagePort, (error: Error) => void>()
+  readonly #failed = new Map<MessagePort, ((error: Error) => void) | undefined>()
   #linger: NodeJS.Timeout | undefined
 
   static get isRunning(): boolean {
@@ -42,11 +42,13 @@ class GuardThread {
     this.#worker.unref()
   }
 
-  begin(url: URL, data: unknown, failed: (error: Error) => void): Guard {
+  begin(url: URL, data: unknown, failed: ((error: Error) => void) | undefined): Guard {
     clearTimeout(this.#linger)
     const { port1: port, port2 } = new MessageChannel()
     this.#failed.set(port, failed)
-    this.#worker.postMessage({ url: url.href, port: port2, data } satisfies GuardOrder, [port2])
+    this.#worker.postMessage({ url: url.href, port: port2, data, mayFail: failed === undefined } satisfies GuardOrder, [
+      port2,
+    ])
     port.on('close', () => this.#left(port))
     port.unref()
     return { port, end: () => port.close() }
@@ -65,7 +67,7 @@ class GuardThread {
     if (GuardThread.#current === this) GuardThread.#current = undefined
     const failed = [...this.#failed.values()]
     this.#failed.clear()
-    for (const one of failed) one(error)
+    for (const one of failed) one?.(error)
   }
 }
 
@@ -80,9 +82,10 @@ export function isGuardRunning(): boolean {
  * @param name the file name of the module, without its extension
  * @param base the URL of a module in the same folder
  * @param data the second argument of `guard`; the first is the other end of the channel
- * @param failed called if the thread ends too early, for example because of an error in another of its modules
+ * @param failed called if the thread ends too early, for example because of an error in another of its modules. Undefined: the work may
+ *   fail; then the channel only closes
  * @throws PikoError `USAGE` if the process is not allowed to start threads
  */
-export function startGuard(name: string, base: string, data: unknown, failed: (error: Error) => void): Guard {
+export function startGuard(name: string, base: string, data: unknown, failed?: (error: Error) => void): Guard {
   return GuardThread.current.begin(threadModule(name, base), data, failed)
 }

@@ -47,6 +47,19 @@ describe('the guard thread', () => {
     two.end()
   })
 
+  it('only closes the port of a task that may fail, if its module can not be loaded or throws', async () => {
+    writeFileSync(join(folder, 'throws.ts'), `export function guard() { throw new Error('no disk') }`)
+    const one = guarded('one', 1)
+    const [thread] = await one.ask('x')
+    for (const name of ['absent', 'throws']) {
+      const { port } = startGuard(name, base, undefined)
+      port.ref()
+      await once(port, 'close')
+    }
+    expect(await one.ask('y')).toEqual([thread, 1, 'y'])
+    one.end()
+  })
+
   it('tells all of its modules when one throws, and the next one gets a new thread', async () => {
     const [one, two] = [guarded('one', 1), guarded('two', 2)]
     const [before] = await two.ask('x')

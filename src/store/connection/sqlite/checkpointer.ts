@@ -127,7 +127,7 @@ function inThread(path: string, isLarge: boolean): Promise<void> {
 async function inGuardThread(path: string): Promise<void> {
   const request: CheckpointRequest = { path, files: openedFiles(path) }
   const ended = Promise.withResolvers<void>()
-  const { port } = startGuard('checkpoint-guard', import.meta.url, request, () => ended.resolve())
+  const { port } = startGuard('checkpoint-guard', import.meta.url, request)
   port.once('close', () => ended.resolve())
   // The process must not end while `idle` is awaited.
   port.ref()

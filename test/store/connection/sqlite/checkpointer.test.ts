@@ -171,7 +171,7 @@ describe('many small commits', () => {
 })
 
 it('a node copies the log of many small commits in its thread, and its own commits rarely do', async () => {
-  const { port } = startGuard('checkpoint-guard', guardBase, { path: join(folder, 'none.db'), files: [] }, () => {})
+  const { port } = startGuard('checkpoint-guard', guardBase, { path: join(folder, 'none.db'), files: [] })
   await once(port, 'close')
   const { db, run } = open()
   await run('CREATE TABLE big (data BLOB)')
