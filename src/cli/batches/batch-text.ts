@@ -62,15 +62,14 @@ export function batchText(batch: BatchStatus | BatchReport): string {
 /** Says why a batch has not succeeded, and how to run its runs again. */
 export function outcomeText({ id, failed, cancelled, deleted, stored, total }: BatchStatus): string {
   const replay = `piko batches replay ${id}`
-  return [
+  const reasons = [
     failed > 0 && `${counted(failed, 'run')} failed; ${replay} queues ${failed === 1 ? 'it' : 'them'} again`,
     cancelled > 0 &&
       `${counted(cancelled, 'run')} ${cancelled === 1 ? 'was' : 'were'} cancelled; ${replay} --state cancelled queues ${cancelled === 1 ? 'it' : 'them'} again`,
     stored < total && `${counted(total - stored, 'item')} ${total - stored === 1 ? 'was' : 'were'} not stored`,
     deleted > 0 && `${counted(deleted, 'run')} ${deleted === 1 ? 'is' : 'are'} missing, with unknown results`,
-  ]
-    .filter((part) => part !== false)
-    .join('; ')
+  ].filter((part) => part !== false)
+  return reasons.length > 0 ? reasons.join('; ') : 'its remaining runs have succeeded'
 }
 
 function durationsText(durations: BatchReport['durations']): string | undefined {

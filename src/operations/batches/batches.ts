@@ -216,18 +216,20 @@ export class Batches {
     if (row.state === 'cancelling') throw beingCancelled(row)
     let count = 0
     let superseded = 0
+    const cancelling: PikoError[] = []
     for await (const ids of store.batches.runsIn(id, state)) {
       const filter = { ids, state }
       const part = dryRun
         ? await store.replays.preview(filter)
         : await changing(`the replay of batch ${id}`, 'piko_run, piko_batch and piko_attempt', () =>
-            store.replays.replay(filter),
+            store.replays.replay(filter, undefined, { onCancelling: (error) => void cancelling.push(error) }),
           )
       count += part.count
       superseded += part.superseded
       if (!dryRun && part.count > 0) changed.runsQueued(part.count)
     }
     if (!dryRun && count > 0) changed.batch(await rowOf(store, id))
+    for (const error of cancelling) throw error
     return { count, superseded }
   }
 

@@ -11,7 +11,6 @@ import type { RetentionStep } from '../../store/history/retention-store.ts'
 import type { RunTimeline, TimelineFilter } from '../../store/runs/timeline-runs.ts'
 import type { RunSummary } from '../../store/runs/run-summary.ts'
 import type { RunFilter } from '../../store/runs/run-filter.ts'
-import type { BatchRow } from '../../store/batches/batch-row.ts'
 import type { ReplayFilter, ReplayResult } from '../../store/runs/replay-store.ts'
 import type { Refused } from '../../store/statements/each-apart.ts'
 import type { SpilledRows } from '../../store/sinks/spill-store.ts'
@@ -234,9 +233,14 @@ export class Runs {
     if (from !== undefined && filter.ids) await assertStep(store, filter.ids, from)
     if (dryRun) return store.replays.preview(filter, from)
     const refused: Refused[] = []
-    const onReopened = (batch: BatchRow): void => changed.batch(batch)
-    const result = await store.replays.replay(filter, (one) => refused.push(one), from, onReopened)
+    const cancelling: PikoError[] = []
+    const result = await store.replays.replay(filter, from, {
+      onRefused: (one) => void refused.push(one),
+      onReopened: (batch) => changed.batch(batch),
+      onCancelling: (error) => void cancelling.push(error),
+    })
     if (result.count > 0) changed.runsQueued(result.count)
+    for (const error of cancelling) throw error
     assertNone(refusedChange('queued again', refused, 'piko_run, piko_window, piko_backfill and piko_attempt'))
     return runId === undefined ? result : runOf(store, runId)
   }

@@ -173,7 +173,8 @@ export class BatchStore {
   /** Yields, slice by slice, the ended runs that are in this state. */
   async *runsIn(id: number, state: 'failed' | 'cancelled'): AsyncGenerator<number[]> {
     for await (const { row } of this.#slices(id)) {
-      if (row[state] === 0) continue
+      // An open slice counts only its deleted runs.
+      if (row.is_open === 0 && row[state] === 0) continue
       const runs = await runsOfSlice(this.#database, this.#database.db, sliceOf(row))
         .select('piko_run.id')
         .where('piko_run.state', '=', state)

@@ -30,12 +30,19 @@ export function sliceOf(row: Pick<Selectable<BatchSliceTable>, 'first_id' | 'las
   return { firstId: row.first_id, lastId: row.last_id, step: row.id_step, size: row.size }
 }
 
-/** Selects the slices that may have one of these runs. See {@link hasRun}. @param runIds ascending ids */
+/** How many slices may contain the same range of ids. On a Galera cluster, those of several nodes alternate. */
+const OVERLAPPING = 32
+
+/** Selects the slices that may have one of these runs, without reading those of all older batches. @param runIds ascending ids */
 export function slicesAround(db: Database['db'] | Transaction<Tables>, runIds: readonly number[]) {
+  const [first = 0] = runIds
+  const earliest = sql<number>`COALESCE((SELECT earlier.first_id FROM piko_batch_slice AS earlier
+    WHERE earlier.first_id <= ${first} ORDER BY earlier.first_id DESC LIMIT 1 OFFSET ${sql.lit(OVERLAPPING)}), 0)`
   return db
     .selectFrom('piko_batch_slice')
+    .where('first_id', '>=', earliest)
     .where('first_id', '<=', runIds.at(-1) ?? 0)
-    .where('last_id', '>=', runIds[0] ?? 0)
+    .where('last_id', '>=', first)
 }
 
 export function hasRun(

@@ -95,9 +95,9 @@ export class RetentionStore {
     const ids = sound
       .filter((row) => Number(row.is_ended_before) === 1 && isOneOf(filter.states, row.state))
       .map((row) => row.id)
-    const { count, refused } = isDry
-      ? { count: ids.length - (await runsOfUnendedBatches(this.#database, ids)).size, refused: [] }
-      : await this.#delete(ids)
+    const needed = await runsOfUnendedBatches(this.#database, ids)
+    const free = ids.filter((id) => !needed.has(id))
+    const { count, refused } = isDry ? { count: free.length, refused: [] } : await this.#delete(free)
     if (sound.some((row) => Number(row.is_made_before) !== 1)) return { count, refused, next: undefined }
     if (rows.length === STEP) return { count, refused, next: rows.at(-1)?.id }
     return { count, refused, next: filter.jobId === undefined ? undefined : await this.#behind(after + SPAN) }

@@ -38,6 +38,20 @@ export interface ReplayResult {
   readonly superseded: number
 }
 
+/** What a replay reports while it continues with the other runs. */
+export interface ReplayListeners {
+  readonly onRefused?: typeof throwRefusal
+  /** Receives each batch that had ended and is running again. */
+  readonly onReopened?: (batch: BatchRow) => void
+  /** Receives an error `BATCH_CANCELLED` for runs whose batch is being cancelled. They stay unchanged. */
+  readonly onCancelling?: (error: PikoError) => void
+}
+
+const noReopened = (): void => {}
+const throwError = (error: PikoError): never => {
+  throw error
+}
+
 interface Requeued extends ReplayResult {
   /** The batches that had ended and are running again. */
   readonly reopened: readonly BatchRow[]
@@ -63,25 +77,19 @@ export class ReplayStore {
   /**
    * Queues the matching runs again, in small transactions and by primary key. After an interruption, another call continues the work.
    *
-   * @param onReopened called with each batch that had ended and is running again
-   * @throws PikoError `BATCH_CANCELLED` if the batch of a run is being cancelled. All other runs are queued then
+   * @param listeners by default, a refused run is thrown as an error
    */
-  async replay(
-    filter: ReplayFilter,
-    onRefused = throwRefusal,
-    from?: string,
-    onReopened: (batch: BatchRow) => void = () => {},
-  ): Promise<ReplayResult> {
+  async replay(filter: ReplayFilter, from?: string, listeners: ReplayListeners = {}): Promise<ReplayResult> {
+    const { onRefused = throwRefusal, onReopened = noReopened, onCancelling = throwError } = listeners
     let count = 0
     let superseded = 0
     let forgotten = 0
-    let beingCancelled: PikoError | undefined
     const requeue = async (ids: readonly number[]): Promise<Requeued> => {
       try {
         return await this.#database.transaction((trx) => this.#requeue(trx, ids, statesOf(filter), { from }))
       } catch (thrown) {
         if (!isPikoError(thrown, 'BATCH_CANCELLED')) throw thrown
-        beingCancelled ??= thrown
+        onCancelling(thrown)
         const stay = new Set(thrown.details['runIds'] as readonly number[])
         return requeue(ids.filter((id) => !stay.has(id)))
       }
@@ -96,7 +104,6 @@ export class ReplayStore {
       }
       batch.refused.forEach(onRefused)
     }
-    if (beingCancelled) throw beingCancelled
     return { count, superseded, ...(from !== undefined && { forgotten }) }
   }
 
