@@ -9,6 +9,7 @@ import { answer, defineRoutes, dial, type Link, listen } from 'piko/link'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { z } from 'zod'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const ignore = (): void => {}
 
@@ -185,7 +186,7 @@ describe('routes over HTTP', () => {
     onTestFinished(() => server.close())
     const aborter = new AbortController()
     const request = fetch(`${url}/slow`, { method: 'POST', signal: aborter.signal })
-    await vi.waitUntil(() => server.server.listening)
+    await vi.waitUntil(() => server.server.listening, { timeout: PATIENCE_MS })
     setTimeout(() => aborter.abort(), 200)
     await expect(request).rejects.toThrow()
     expect(await aborted.promise).toBe('aborted')
@@ -213,7 +214,7 @@ describe('WebSockets', () => {
     deaf.write(
       'GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n',
     )
-    await vi.waitUntil(() => clients.size === 2)
+    await vi.waitUntil(() => clients.size === 2, { timeout: PATIENCE_MS })
     deaf.pause()
     onTestFinished(() => void deaf.destroy())
     let received = 0
@@ -222,11 +223,11 @@ describe('WebSockets', () => {
     // More than the buffers of the system hold.
     while (clients.size === 2 && sent < 1_000) {
       clients.broadcast({ price: 'x'.repeat(100_000), sent: ++sent })
-      await vi.waitUntil(() => received === sent)
+      await vi.waitUntil(() => received === sent, { timeout: PATIENCE_MS })
     }
     expect(clients.size).toBe(1)
     expect(clients.broadcast('still here')).toBe(1)
-    await vi.waitUntil(() => received === sent + 1)
+    await vi.waitUntil(() => received === sent + 1, { timeout: PATIENCE_MS })
 
     const foreign = new WebSocket(`${url.replace('http', 'ws')}/ws`, { origin: 'https://evil.example' })
     const [refused] = (await once(foreign, 'error')) as [Error]

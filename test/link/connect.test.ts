@@ -6,6 +6,7 @@ import { Connection } from '../../src/link/carrier/connection.ts'
 import { DEFAULT_LIMITS } from '../../src/link/carrier/limits.ts'
 import { line } from './lines.ts'
 import { dialled, linked, serving } from './support.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const echo = (): ReturnType<typeof defineRoutes> => defineRoutes().on('/echo', ({ body }) => body)
 
@@ -86,7 +87,7 @@ describe('a connection', () => {
     expect(await waiting).toBe(4)
     expect(states).toEqual(['down', 'up'])
     await server.stop()
-    await vi.waitUntil(() => link.state === 'down')
+    await vi.waitUntil(() => link.state === 'down', { timeout: PATIENCE_MS })
     await expect(link.call('/echo', 5, { timeout: '20ms' })).rejects.toMatchObject({ code: 'LINK_TIMEOUT' })
     await server.start()
     expect(await link.call('/echo', 6)).toBe(6)
@@ -156,7 +157,7 @@ describe('a reader that stops', () => {
     // The window of each, what is on its way, and the buffer of each sender.
     expect(produced).toBeLessThan(3 * 1_500_000)
     for (const stream of stalled) await stream.return()
-    await vi.waitUntil(() => link.stats().open === 0)
+    await vi.waitUntil(() => link.stats().open === 0, { timeout: PATIENCE_MS })
     expect(link.stats().unreadBytes).toBe(0)
   })
 

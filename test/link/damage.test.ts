@@ -7,6 +7,7 @@ import { END, HEADER_BYTES, LAST, sealFrame } from '../../src/link/wire/frame.ts
 import { PREFACE_BYTES } from '../../src/link/wire/preface.ts'
 import { line } from './lines.ts'
 import { serving } from './support.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const routes = (seen: unknown[]): ReturnType<typeof defineRoutes> =>
   defineRoutes().on('/note', ({ body }) => {
@@ -176,7 +177,7 @@ describe('a stranger at the port', () => {
       await closed
     })
     await Promise.all(ended)
-    await vi.waitUntil(() => server.links.size === 0)
+    await vi.waitUntil(() => server.links.size === 0, { timeout: PATIENCE_MS })
     expect(lines.length).toBeLessThan(3)
   })
 })

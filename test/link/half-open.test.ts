@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Certificates } from '../support/certificates.ts'
 import { HalfOpen } from '../../src/link/connect/half-open.ts'
 import { dialled, serving } from './support.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const nothing = (): void => {}
 const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }
@@ -52,13 +53,13 @@ describe.each(['TCP', 'TLS', 'WebSocket', 'WebSocket over TLS'])('connections ov
   })
 
   it('that stay half open are limited in number, and closed after the time of the handshake', async () => {
-    const server = await serving({ ...options(), handshake: '500ms' })
+    const server = await serving({ ...options(), handshake: '2s' })
     const url = (server.url ?? '').replace('127.0.0.1', 'localhost')
     const link = await dialled({ url, tls: { ca } })
     const open = await silent(url, 150)
     // There are 100 places, so the oldest are closed immediately.
-    await vi.waitUntil(() => open.size <= 100)
-    await vi.waitUntil(() => open.size === 0, { timeout: 10_000 })
+    await vi.waitUntil(() => open.size <= 100, { timeout: PATIENCE_MS })
+    await vi.waitUntil(() => open.size === 0, { timeout: PATIENCE_MS })
     // A link that was open before is not affected, and new ones are accepted again.
     expect(await link.call('/echo', 1)).toBe(1)
     expect(await (await dialled({ url, tls: { ca } })).call('/echo', 2)).toBe(2)
@@ -69,7 +70,7 @@ describe.each(['TCP', 'TLS', 'WebSocket', 'WebSocket over TLS'])('connections ov
     const server = await serving({ ...options(), handshake: '1h' })
     const url = (server.url ?? '').replace('127.0.0.1', 'localhost')
     const open = await silent(url, 150)
-    await vi.waitUntil(() => open.size <= 100)
+    await vi.waitUntil(() => open.size <= 100, { timeout: PATIENCE_MS })
     const [link] = await Promise.all([dialled({ url, tls: { ca } }), silent(url, 50)])
     expect(await link.call('/echo', 1)).toBe(1)
     expect(server.links.size).toBe(1)
@@ -113,6 +114,6 @@ describe('a half open connection', () => {
     const closed = once(socket, 'close')
     await server.stop()
     await closed
-    await vi.waitUntil(() => open.size === 0)
+    await vi.waitUntil(() => open.size === 0, { timeout: PATIENCE_MS })
   })
 })

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { describe, expect, it, vi } from 'vitest'
 import { dialled, peerProcess } from './support.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -27,11 +28,11 @@ describe('a link between two processes', () => {
       code: 'LINK_TIMEOUT',
     })
     // The first call was cancelled before it was sent at all.
-    await vi.waitUntil(async () => (await link.call('/test/aborted')) === 1)
+    await vi.waitUntil(async () => (await link.call('/test/aborted')) === 1, { timeout: PATIENCE_MS })
 
     // To leave a stream cancels it.
     for await (const item of link.stream('/test/count', 1e9)) if (item === 100) break
-    await vi.waitUntil(() => link.stats().open === 0)
+    await vi.waitUntil(() => link.stats().open === 0, { timeout: PATIENCE_MS })
 
     // A reply that is read whole ends its request.
     expect(await (await link.open('/test/echo', { small: true })).json()).toEqual({ small: true })

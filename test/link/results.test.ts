@@ -8,6 +8,7 @@ import { serveRoutes } from 'piko/http'
 import { defineRoutes, dial, linkOf, listen, type Routes } from 'piko/link'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { linked, serving } from './support.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 const nothing = (): void => {}
 const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }
@@ -113,7 +114,7 @@ describe('what a handler has opened', () => {
     await started.promise
     aborter.abort(new Error('enough'))
     await expect(reading).rejects.toThrow('enough')
-    await vi.waitFor(() => expect(closed).toEqual(['failing', 'other', 'waiting']))
+    await vi.waitFor(() => expect(closed).toEqual(['failing', 'other', 'waiting']), { timeout: PATIENCE_MS })
     expect(files.map(({ destroyed }) => destroyed)).toEqual([true])
   })
 
@@ -175,7 +176,7 @@ describe('an upload', () => {
       }
     }
     expect(await link.call('/first', values())).toMatch(/^0 x/)
-    await vi.waitUntil(() => isClosed && link.stats().open === 0)
+    await vi.waitUntil(() => isClosed && link.stats().open === 0, { timeout: PATIENCE_MS })
   })
 
   it('can be the source of its own answer', async () => {
@@ -183,7 +184,7 @@ describe('an upload', () => {
     const whole = Buffer.concat((await all(lines())) as Buffer[])
     for (const route of ['/compress', '/compress-file'])
       expect(gunzipSync((await link.send(route, lines())) as Buffer).equals(whole)).toBe(true)
-    await vi.waitUntil(() => link.stats().open === 0)
+    await vi.waitUntil(() => link.stats().open === 0, { timeout: PATIENCE_MS })
   })
 
   it('may be any kind of bytes, and what JSON would lose is refused', async () => {
@@ -248,13 +249,13 @@ describe('an event', () => {
     const socket = connect(Number(new URL((server.url ?? '').replace('piko', 'http')).port), '127.0.0.1')
     await using deaf = linkOf(socket, { role: 'dial' })
     await deaf.ready()
-    await vi.waitUntil(() => server.links.size === 2)
+    await vi.waitUntil(() => server.links.size === 2, { timeout: PATIENCE_MS })
     socket.pause()
     const news = Buffer.alloc(9_000_000)
     const counts: number[] = []
     // More than the buffers of the system hold, and more than may wait.
     for (let sent = 0; sent < 2; sent++) counts.push(await server.broadcast('news', news))
-    await vi.waitUntil(() => seen.length === 2)
+    await vi.waitUntil(() => seen.length === 2, { timeout: PATIENCE_MS })
     expect(seen).toEqual(Array.from({ length: 2 }, () => news.length))
     expect(counts.at(-1)).toBe(1)
     const [, stuck] = server.links

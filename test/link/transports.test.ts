@@ -7,6 +7,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Certificates } from '../support/certificates.ts'
 import { line } from './lines.ts'
 import { dialled, serving } from './support.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 
 /** Answers with the SHA-256 of what arrived, and counts. */
 function hashing(): { readonly routes: ReturnType<typeof defineRoutes>; readonly count: () => number } {
@@ -51,7 +52,7 @@ async function both(
   await Promise.all([sendMany(one, count, max), sendMany(other, count, max)])
   const hashes = count - Math.ceil(count / 3)
   expect(counts.map((counted) => counted())).toEqual([hashes, hashes])
-  await vi.waitUntil(() => one.stats().open + other.stats().open === 0)
+  await vi.waitUntil(() => one.stats().open + other.stats().open === 0, { timeout: PATIENCE_MS })
   expect([one.stats().unreadBytes, other.stats().unreadBytes]).toEqual([0, 0])
 }
 

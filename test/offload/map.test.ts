@@ -147,12 +147,13 @@ describe('a pool', () => {
         await call()
         order.push(jobId)
       })
-    const slow = (jobId: string): Promise<unknown> => as(jobId, () => functions.innocent(100))
+    const slow = (jobId: string): Promise<unknown> => as(jobId, () => functions.innocent(500))
+    // Both threads have started, so that neither is late.
+    await Promise.all([functions.innocent(50), functions.innocent(50)])
     const calls = [slow('a'), slow('a'), slow('a'), slow('b')]
     await expect.poll(() => pool.stats.running, { timeout: PATIENCE_MS, interval: 5 }).toBe(2)
     expect(pool.stats.waiting).toBe(2)
     await Promise.all(calls)
-    // Its thread may take long to start.
     expect(order.indexOf('b')).toBeLessThan(3)
     const one = items()
     const first = one.functions.innocent(20)
