@@ -25,7 +25,7 @@ describeEachStore((fixture) => {
   it('the backfill of a job that the leader does not know ends on another node', async () => {
     const node = await startApp(fixture.options, [load])
     const backfill = await node.backfills.create('load', { from: hour(0), to: hour(5), parallel: 2 })
-    expect(await backfill.wait({ signal: AbortSignal.timeout(20_000) })).toMatchObject({
+    expect(await backfill.wait({ signal: AbortSignal.timeout(200_000) })).toMatchObject({
       state: 'succeeded',
       succeeded: 5,
     })
