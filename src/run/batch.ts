@@ -1,3 +1,4 @@
+import { isOneOf } from '../errors-read.ts'
 import type { RunError } from './run-error.ts'
 
 /**
@@ -8,7 +9,12 @@ export type BatchState = 'creating' | 'running' | 'cancelling' | BatchEnd
 
 export type BatchEnd = 'succeeded' | 'failed' | 'cancelled'
 
-export const BATCH_ENDS: readonly BatchEnd[] = ['succeeded', 'failed', 'cancelled']
+const BATCH_ENDS: readonly BatchEnd[] = ['succeeded', 'failed', 'cancelled']
+
+/** Whether a batch in this state has ended. */
+export function isBatchEnd(state: string): state is BatchEnd {
+  return isOneOf(BATCH_ENDS, state)
+}
 
 export const BATCH_STATES: readonly BatchState[] = ['creating', 'running', 'cancelling', ...BATCH_ENDS]
 

@@ -1,4 +1,4 @@
-import { BATCH_ENDS } from '../../run/batch.ts'
+import { isBatchEnd } from '../../run/batch.ts'
 import type { BatchWait } from '../../operations/batches/batch-request.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -22,7 +22,7 @@ export async function waited(
     signal?.throwIfAborted()
     const status = (await show()) as { readonly state: string }
     onProgress?.(status as never)
-    if (BATCH_ENDS.some((end) => end === status.state)) return status
+    if (isBatchEnd(status.state)) return status
     await sleep(LOOK_MS, undefined, signal ? { signal } : {})
   }
 }

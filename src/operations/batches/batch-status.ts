@@ -1,5 +1,5 @@
 import type { BatchCounts, BatchDurations, BatchFailure } from '../../run/batch.ts'
-import { BATCH_ENDS } from '../../run/batch.ts'
+import { isBatchEnd } from '../../run/batch.ts'
 import type { BatchRow } from '../../store/batches/batch-row.ts'
 
 /** A batch with its progress. */
@@ -25,7 +25,7 @@ export function batchStatus(row: BatchRow, counts: BatchCounts, now: Date): Batc
   const done = counts.succeeded + counts.failed + counts.cancelled + counts.deleted
   const elapsedMs = (row.finishedAt ?? now).getTime() - row.createdAt.getTime()
   const ratePerSecond = done > 0 && elapsedMs > 0 ? (done / elapsedMs) * 1_000 : undefined
-  const isUnderWay = !BATCH_ENDS.some((end) => end === row.state) && ratePerSecond !== undefined
+  const isUnderWay = !isBatchEnd(row.state) && ratePerSecond !== undefined
   const etaMs = isUnderWay ? Math.round((Math.max(0, row.total - done) / ratePerSecond) * 1_000) : undefined
   return { ...row, ...counts, done, ratePerSecond, etaMs }
 }

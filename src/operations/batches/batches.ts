@@ -9,7 +9,7 @@ import type { JobDefinition } from '../../job/spec.ts'
 import type { JobRef, TypesOf } from '../../job/job-types.ts'
 import { storableInput } from '../../job/schemas/run-input.ts'
 import { mapInTurns } from '../../loop-turn.ts'
-import { BATCH_ENDS, durationsOf, FailureGroups } from '../../run/batch.ts'
+import { isBatchEnd, durationsOf, FailureGroups } from '../../run/batch.ts'
 import type { BatchRow } from '../../store/batches/batch-row.ts'
 import type { BatchFilter } from '../../store/batches/batch-store.ts'
 import { beingCancelled } from '../../store/batches/reopen-batches.ts'
@@ -247,7 +247,7 @@ export class Batches {
       await this.#settle(id)
       const began = performance.now()
       const row = await rowOf(store, id)
-      const isOver = BATCH_ENDS.some((end) => end === row.state)
+      const isOver = isBatchEnd(row.state)
       if (isOver || onProgress) {
         const status = await this.#status(id)
         onProgress?.(status)

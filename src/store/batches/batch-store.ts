@@ -1,5 +1,5 @@
 import { type Selectable, sql } from 'kysely'
-import { BATCH_ENDS, type BatchCounts, type BatchRun, type BatchState } from '../../run/batch.ts'
+import { isBatchEnd, type BatchCounts, type BatchRun, type BatchState } from '../../run/batch.ts'
 import type { RunState } from '../../run/run.ts'
 import type { RunError } from '../../run/run-error.ts'
 import { fromJson } from '../../json/json.ts'
@@ -15,7 +15,7 @@ import { type BatchRow, batchOf, lockBatch } from './batch-row.ts'
 import { type NewBatch, type OnStored, openBatch, storeItems } from './create-batch.ts'
 import { type BatchStep, type DoneRun, settleBatch } from './settle-batch.ts'
 import { slicesForCounts, Tally } from './tally.ts'
-import { runsOfSlice, sliceOf, statesOf } from './slices.ts'
+import { hasRun, runsOfSlice, sliceOf, statesOf } from './slices.ts'
 import { noteRows } from '../events/notes.ts'
 
 export interface BatchFilter {
@@ -129,8 +129,7 @@ export class BatchStore {
       .orderBy('first_id', 'desc')
       .limit(1)
       .executeTakeFirst()
-    const isIn = row && runId <= row.last_id && (runId - row.first_id) % row.id_step === 0
-    return isIn ? row.batch_id : undefined
+    return row && hasRun(row, runId) ? row.batch_id : undefined
   }
 
   /**
@@ -151,7 +150,7 @@ export class BatchStore {
     const { dialect } = this.#database
     return this.#database.transaction(async (trx) => {
       const batch = await lockBatch(trx, dialect, id)
-      if (!batch || BATCH_ENDS.some((end) => end === batch.state)) return false
+      if (!batch || isBatchEnd(batch.state)) return false
       await trx.updateTable('piko_batch').set({ state: 'cancelling' }).where('id', '=', id).execute()
       noteRows(trx, 'batches', [id])
       return true

@@ -1,6 +1,6 @@
 import type { Selectable, Transaction } from 'kysely'
 import { PikoError } from '../../errors.ts'
-import { BATCH_ENDS } from '../../run/batch.ts'
+import { isBatchEnd } from '../../run/batch.ts'
 import type { Database } from '../connection/database.ts'
 import { noteRows } from '../events/notes.ts'
 import type { BatchSliceTable, Tables } from '../tables.ts'
@@ -46,7 +46,7 @@ export async function reopenBatches(
     const firstIds = found.map(({ first_id }) => first_id)
     const own = await trx.selectFrom('piko_batch_slice').selectAll().where('first_id', 'in', firstIds).execute()
     for (const row of own) if (row.is_open === 0) await reopen(trx, database, row, runs)
-    if (!BATCH_ENDS.some((end) => end === batch.state)) continue
+    if (!isBatchEnd(batch.state)) continue
     await trx.updateTable('piko_batch').set({ state: 'running', finished_at: null }).where('id', '=', id).execute()
     noteRows(trx, 'batches', [id])
     reopened.push({ ...batch, state: 'running', finishedAt: undefined })

@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely'
-import { BATCH_ENDS } from '../../run/batch.ts'
+import { isBatchEnd } from '../../run/batch.ts'
 import type { Database } from '../connection/database.ts'
 import type { Tables } from '../tables.ts'
 import { hasRun, slicesAround } from './slices.ts'
@@ -30,6 +30,6 @@ export async function runsOfUnendedBatches(
     .orderBy('id')
     .$if(trx !== undefined, (query) => query.modifyEnd(database.dialect.forUpdate))
     .execute()
-  const unended = new Set(batches.filter(({ state }) => !BATCH_ENDS.some((end) => end === state)).map(({ id }) => id))
+  const unended = new Set(batches.filter(({ state }) => !isBatchEnd(state)).map(({ id }) => id))
   return new Set(runIds.filter((id) => unended.has(byRun.get(id) ?? 0)))
 }
